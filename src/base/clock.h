@@ -1,0 +1,16 @@
+/* clock: wall time for samples, monotonic time for everything that waits. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+int64_t clock_wall_ms(void);  /* milliseconds since the epoch */
+int64_t clock_wall_ns(void);
+uint64_t clock_mono_ns(void);
+uint64_t clock_mono_ms(void);
+/* RFC 3339 in UTC with milliseconds: 2026-01-02T03:04:05.678Z */
+void clock_print(struct buf *b, int64_t wall_ms);
+
+#endif
