@@ -1,5 +1,5 @@
-/* arena: memory of one scrape, request, plan or cycle. Nothing in it is freed piecewise; arena_reset keeps the
- * first block, arena_release gives everything back. Not thread-safe: one owner at a time.
+/* arena: memory of one scrape, request, plan or cycle. Nothing in it is freed piecewise; arena_reset keeps one
+ * block (the largest ordinary one), arena_release gives everything back. Not thread-safe: one owner at a time.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H

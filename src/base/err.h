@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#include "base/banned.h"
+
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 

@@ -2,6 +2,7 @@
  * 8 bytes a slot, load at most 7/8; it stores the hash's upper half as a tag and asks the caller only on a tag match.
  *
  * The caller owns keys and values; equality is a function given at each call, inlined where the caller is.
+ * {0} is an empty map. At most 2^31 entries. One thread.
  */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
@@ -25,9 +26,27 @@ struct map {
 
 typedef bool(map_eq_fn)(const void *ctx, uint32_t index);
 
+static inline uint32_t map_tag(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
 /* The index stored under a key of this hash, or MAP_NONE. eq(ctx, index) says whether it is the key sought. */
-uint32_t map_find(const struct map *m, uint64_t hash, map_eq_fn *eq, const void *ctx);
-/* Adds without looking: the caller knows that the key is absent. */
+static inline uint32_t map_find(const struct map *m, uint64_t hash, map_eq_fn *eq, const void *ctx)
+{
+    if (m->n == 0)
+        return MAP_NONE;
+    uint32_t tag = map_tag(hash);
+    for (uint32_t at = tag & m->mask, distance = 0;; at = (at + 1) & m->mask, distance++) {
+        struct map_slot s = m->slots[at];
+        if (s.index == MAP_NONE || ((at - s.tag) & m->mask) < distance)
+            return MAP_NONE;
+        if (s.tag == tag && eq(ctx, s.index))
+            return s.index;
+    }
+}
+
+/* Adds without looking: the caller knows that the key is absent. index is anything but MAP_NONE. */
 void map_add(struct map *m, uint64_t hash, uint32_t index);
 /* Removes the entry (hash, index); false when it is not there. Shrinks when less than an eighth is used. */
 bool map_remove(struct map *m, uint64_t hash, uint32_t index);

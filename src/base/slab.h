@@ -7,11 +7,12 @@
  *
  * After a sweep the owner walks its live handles once through slab_settle, which moves the blocks of sparse pages to
  * dense ones; emptied pages are freed. Blocks larger than 16 KiB have a page of their own.
- * One thread. Handles are in units of 8 bytes: at most 32 GiB.
+ * {0} is an empty slab. One thread. Blocks are 8-byte aligned, handles in units of 8 bytes: at most 32 GiB.
  */
 #ifndef BASE_SLAB_H
 #define BASE_SLAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +20,11 @@
 
 struct slab_page {
     char *bytes;       /* NULL: this number is free */
-    uint32_t size, used, live;
-    uint32_t big;      /* one block only */
+    uint32_t size;
+    uint32_t used;     /* handed out so far, from the front; of a free number: the next free number */
+    uint32_t live;     /* of used */
+    bool big;          /* one block only */
+    bool sparse;       /* being emptied by the settle that is under way */
 };
 
 struct slab {
@@ -28,14 +32,16 @@ struct slab {
     size_t n_pages, cap_pages;
     uint32_t fill; /* the page being filled */
     size_t bytes;  /* memory of all pages, for the accounts */
-    size_t live;   /* bytes of live blocks */
+    size_t live;   /* bytes of live blocks, each rounded up to 8 */
+    size_t used;   /* bytes of live and of freed blocks: used - live is what a settle can win */
+    uint32_t free_page; /* a free number, 0 for none */
 };
 
 uint32_t slab_alloc(struct slab *s, size_t n, void **out); /* n at most 1 GiB: checked by the caller */
 void slab_free(struct slab *s, uint32_t handle, size_t n);
-void *slab_get(const struct slab *s, uint32_t handle);     /* valid until the next alloc of a settle */
+void *slab_get(const struct slab *s, uint32_t handle);     /* valid until it is freed or settled */
 /* True when enough is dead that a settle is worth its walk (a quarter of at least 256 KiB). */
-int slab_wants_settle(const struct slab *s);
+bool slab_wants_settle(const struct slab *s);
 void slab_settle_begin(struct slab *s);
 /* Gives the block's handle from now on (the same one unless its page is sparse). */
 uint32_t slab_settle(struct slab *s, uint32_t handle, size_t n);
