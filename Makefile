@@ -35,6 +35,7 @@ endif
 
 empty :=
 space := $(empty) $(empty)
+comma := ,
 variant := $(strip $(if $(SAN),san-$(SAN)) $(if $(FUZZ),fuzz) $(if $(LTO),lto) $(if $(filter jemalloc,$(MALLOC)),jemalloc) \
 	$(if $(FUZZ),,$(if $(findstring clang,$(CC)),clang)))
 O := $(BUILD)$(if $(variant),/$(subst $(space),-,$(variant)))
@@ -172,7 +173,6 @@ endef
 $(foreach r,$(shell tools/check-layers --link),$(eval layer_and_use := $(subst :, ,$(r))) \
 	$(eval $(call test_rules,$(word 1,$(layer_and_use)),$(filter $(layers),$(subst $(comma), ,$(word 2,$(layer_and_use)))))))
 endif
-comma := ,
 $(O)/obj/tests/%.o: common += -Itests
 
 # ---- fuzzing ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+/* batch: what one scrape, one push part or one collection yields, and the interface through which it moves on.
+ *
+ * A batch is a list of runs, each one scope with its samples. Arena memory of the source: valid until append returns.
+ */
+#ifndef MODEL_BATCH_H
+#define MODEL_BATCH_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/intern.h"
+#include "model/scope.h"
+
+/* Prometheus' stale marker and its ordinary NaN (model/value/value.go). */
+#define SAMPLE_STALE_BITS 0x7ff0000000000002ULL
+#define SAMPLE_NAN_BITS 0x7ff8000000000001ULL
+
+static inline double sample_from_bits(uint64_t bits)
+{
+    double v;
+    __builtin_memcpy(&v, &bits, sizeof(v));
+    return v;
+}
+
+#define SIDE_NONE UINT32_MAX
+
+struct sample {
+    uint32_t metric; /* id in the worker's intern table */
+    uint32_t side;   /* index into batch.sides, or SIDE_NONE: the batch's own time, nothing else */
+    double value;
+};
+
+/* What few samples have. Histograms and exemplars get their arrays beside this one. */
+struct sample_side {
+    int64_t ts_ms; /* explicit timestamp */
+};
+
+struct batch_run {
+    struct scope *scope;
+    uint32_t first, n; /* samples[first .. first+n) */
+};
+
+struct batch {
+    int64_t ts_ms;
+    uint32_t lane;             /* hash(final target labels) mod LANES */
+    const struct intern_view *metrics;
+    const struct sample *samples;
+    uint32_t n_samples;
+    const struct sample_side *sides;
+    uint32_t n_sides;
+    const struct batch_run *runs;
+    uint32_t n_runs;
+};
+
+#define LANES 16
+
+/* A consumer of batches: a sink, or a stage in front of it. Called on the worker that owns the batch's lane, as often
+ * as the source likes; never blocks. Whatever append answers, the batch is accounted for: a consumer that cannot keep
+ * samples counts them as dropped with a reason. For a push source `done` is called once, on the same thread, when the
+ * batch is in the spool (or was refused: err != OK); scrapes pass NULL. */
+typedef void(batch_done_fn)(void *ctx, enum err err);
+
+struct batch_consumer {
+    void (*append)(struct batch_consumer *self, const struct batch *b, batch_done_fn *done, void *done_ctx);
+};
+
+#endif
