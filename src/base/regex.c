@@ -178,7 +178,7 @@ static bool adapt(struct str s, struct buf *out)
         }
         if (c == ']')
             in_class = false;
-        if (!in_class && str_starts(rest, STR("(?<")) && rest.n > 3 && rest.p[3] != '=' && rest.p[3] != '!') {
+        if (!in_class && str_starts(rest, STR("(?<"))) {
             buf_c(out, "(?P<");
             i += 2;
             continue;
@@ -186,6 +186,13 @@ static bool adapt(struct str s, struct buf *out)
         buf_char(out, c);
     }
     return true;
+}
+
+/* Messages show the pattern as it was written. */
+static void undo_adapt(char *text)
+{
+    for (char *at = text; (at = strstr(at, "(?P<")); at += 3)
+        memmove(at + 2, at + 3, strlen(at + 3) + 1);
 }
 
 static enum err compile(struct regex *re, struct diag *d)
@@ -199,8 +206,11 @@ static enum err compile(struct regex *re, struct diag *d)
         return diag_set(d, ERR_SYNTAX, "error parsing regexp: invalid escape sequence: `\\C`");
     buf_c(&wrapped, ")$");
     re->shim = regex_shim_new(wrapped.p, wrapped.n, what, where);
-    if (!re->shim)
+    if (!re->shim) {
+        if (!str_contains(re->pattern, STR("(?P<")))
+            undo_adapt(where);
         return diag_set(d, ERR_SYNTAX, "error parsing regexp: %s: `%s`", what, where);
+    }
     re->kind = ENGINE;
     return OK;
 }
