@@ -258,10 +258,12 @@ static void print_name(struct buf *out, const char *name, const char *suffix, co
 static void print_cells(struct buf *out, struct entry **e, size_t n)
 {
     uint64_t whole = 0;
+    int64_t largest = INT64_MIN;
     double real = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t v = counter_get(&cell_of(e[i])->counter);
         whole += v;
+        largest = (int64_t)v > largest ? (int64_t)v : largest;
         real += double_of(v);
     }
     print_name(out, e[0]->name, "", e[0]->labels, NULL);
@@ -278,6 +280,9 @@ static void print_cells(struct buf *out, struct entry **e, size_t n)
         break;
     case COUNTER_GAUGE_F64:
         buf_double(out, real);
+        break;
+    case COUNTER_GAUGE_MAX:
+        buf_i64(out, largest);
         break;
     }
     buf_char(out, '\n');
@@ -311,7 +316,7 @@ static const char *type_name(const struct entry *e)
 {
     if (e->is_histogram)
         return "histogram";
-    return e->kind == COUNTER_GAUGE || e->kind == COUNTER_GAUGE_F64 ? "gauge" : "counter";
+    return e->kind == COUNTER_TOTAL || e->kind == COUNTER_NS_TOTAL ? "counter" : "gauge";
 }
 
 static void print_head(struct buf *out, const struct entry *e)
@@ -376,6 +381,8 @@ double counters_sum(struct counters *set, const char *name, const struct counter
         uint64_t v = counter_get(&cell_of(e)->counter);
         if (e->kind == COUNTER_GAUGE_F64)
             sum += double_of(v);
+        else if (e->kind == COUNTER_GAUGE_MAX)
+            sum = (double)(int64_t)v > sum ? (double)(int64_t)v : sum;
         else if (e->kind == COUNTER_GAUGE)
             sum += (double)(int64_t)v;
         else

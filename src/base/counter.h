@@ -44,6 +44,7 @@ enum counter_kind {
     COUNTER_NS_TOTAL, /* counter kept in nanoseconds, shown in seconds */
     COUNTER_GAUGE,    /* an int64, may be negative; cells are summed */
     COUNTER_GAUGE_F64,
+    COUNTER_GAUGE_MAX, /* an int64 of which the largest cell is shown: the newest timestamp of any worker */
 };
 
 struct counter_label {
