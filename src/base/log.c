@@ -186,7 +186,7 @@ static bool needs_quotes(struct str s)
     for (size_t i = 0; i < s.n;) {
         uint32_t r = 0;
         size_t len = quote_rune(s, i, &r);
-        if (len == 0 || r <= ' ' || r == '=' || r == '"' || r == 0x7F || (r > 0x7F && !quote_is_printable(r)))
+        if (len == 0 || r == ' ' || r == '=' || r == '"' || r == 0xFFFD || !quote_is_printable(r))
             return true;
         i += len;
     }
