@@ -58,7 +58,8 @@ static void labels_come_back_whatever_their_form(void **state)
     struct intern *in = intern_new();
     struct str raw = STR("http_total{code=\"200\",path=\"/a\\\\b\"}");
     struct labels plain = SET(L("__name__", "http_total"), L("code", "200"), L("path", "/a\\b"));
-    struct labels changed = SET(L("Zone", "z"), L("__name__", "renamed"), L("code", ""), L("path", "/a\\b"), L("z", "z"));
+    struct labels changed =
+        SET(L("Zone", "z"), L("__name__", "renamed"), L("code", ""), L("path", "/a\\b"), L("z", "z"));
     static char long_value[70000];
 
     assert_holds(in, add(in, raw, 1, plain), raw, plain);

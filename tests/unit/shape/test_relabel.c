@@ -108,7 +108,8 @@ static void names_are_mapped_dropped_and_kept(void **state)
     const struct one_case cases[] = {
         {"a=foo b1=bar b2=baz", "a=foo b1=bar b2=baz bar_b1=bar bar_b2=baz",
          {{RELABEL_LABELMAP, .regex = "(b.*)", .replacement = "bar_${1}"}}},
-        {"__meta_my_bar=aaa a=foo", "__meta_my_bar=aaa a=foo my_bar=aaa", {{RELABEL_LABELMAP, .regex = "__meta_(my.*)"}}},
+        {"__meta_my_bar=aaa a=foo", "__meta_my_bar=aaa a=foo my_bar=aaa",
+         {{RELABEL_LABELMAP, .regex = "__meta_(my.*)"}}},
         /* the last one by name wins; what was set by a rule comes after */
         {"b_x=1 a_x=2", "a_x=2 b_x=1 x=1", {{RELABEL_LABELMAP, .regex = "[a-z]_(.*)"}}},
         {"b_x=1 a_y=2", "a_x=3 a_y=2 b_x=1 x=3 y=2",
@@ -207,8 +208,9 @@ static void a_rule_that_does_not_match_allocates_nothing(void **state)
     struct arena a = {0};
     struct labels_builder b;
     struct relabel_rules *rules =
-        RULES({RELABEL_DROP, .sources = "__name__", .regex = "go_.*"}, {.sources = "a b", .regex = "x.*y", .target = "c"},
-              {RELABEL_LABELDROP, .regex = "zzz"}, {RELABEL_LABELMAP, .regex = "zzz"}, {RELABEL_KEEP, .sources = "a", .regex = "1|2"});
+        RULES({RELABEL_DROP, .sources = "__name__", .regex = "go_.*"},
+              {.sources = "a b", .regex = "x.*y", .target = "c"}, {RELABEL_LABELDROP, .regex = "zzz"},
+              {RELABEL_LABELMAP, .regex = "zzz"}, {RELABEL_KEEP, .sources = "a", .regex = "1|2"});
 
     labels_builder_init(&b, &a);
     labels_builder_set_all(&b, labels_of_text("__name__=up a=1 b=2", &a), false);
