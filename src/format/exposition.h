@@ -180,7 +180,7 @@ static inline enum err exposition_value(struct exposition *e, struct exposition_
             return exposition_value_slow(e, out, d);
         power += down ? -(int)written : (int)written;
     }
-    if (*p != '\n' || digits == 0 || digits > 18 || m >> 53 || power < -22 || power > 22 || p == e->end)
+    if (*p != '\n' || digits == 0 || digits > 18 || m >> 53 || power < -22 || power > 22)
         return exposition_value_slow(e, out, d);
     double v = (double)m;
     v = power < 0 ? v / exposition_pow10[-power] : v * exposition_pow10[power];

@@ -8,17 +8,16 @@
  *     json_i64      1          no comma: after_key
  *     json_object_end  }
  *
- * Strings come out as Go's encoding/json writes them with SetEscapeHTML(false): the short escapes, \u00xx for other
- * control characters, \u2028 and \u2029 escaped (JavaScript), and \ufffd for bytes that are not UTF-8. Wrong nesting is a
- * bug of the caller and asserted. One owner, no locks.
+ * Strings are escaped as Go's encoding/json does it with SetEscapeHTML(false). Wrong nesting is a bug of the caller and
+ * asserted. One owner, no locks.
  */
 #include "wire/json.h"
 
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/num.h"
+#include "base/quote.h"
 
 enum { JSON_DEPTH_MAX = 60 };
 
@@ -135,52 +134,7 @@ void json_raw(struct json *j, struct str s)
     buf_str(j->out, s);
 }
 
-/* ---- escaping ---- */
-
-/* Length of the well-formed character at p, or 0. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    size_t want = *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
-    return want && n >= want && str_is_utf8(str_from((const char *)p, want)) ? want : 0;
-}
-
-static void escape_control(struct buf *out, unsigned char c)
-{
-    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    const char *e = c ? strchr(from, c) : NULL;
-    if (e) {
-        buf_char(out, '\\');
-        buf_char(out, to[e - from]);
-        return;
-    }
-    buf_printf(out, "\\u%04x", c);
-}
-
 void json_escape(struct buf *out, struct str s)
 {
-    const unsigned char *p = (const unsigned char *)s.p;
-    size_t start = 0, i = 0;
-    buf_char(out, '"');
-    while (i < s.n) {
-        if (p[i] >= ' ' && p[i] < 0x80 && p[i] != '"' && p[i] != '\\') {
-            i++;
-            continue;
-        }
-        size_t n = p[i] < 0x80 ? 0 : utf8_length(p + i, s.n - i);
-        bool separator = n == 3 && p[i] == 0xe2 && p[i + 1] == 0x80 && (p[i + 2] & 0xfe) == 0xa8;
-        if (n > 0 && !separator) {
-            i += n;
-            continue;
-        }
-        buf_append(out, p + start, i - start);
-        if (p[i] < 0x80)
-            escape_control(out, p[i]);
-        else
-            buf_c(out, !separator ? "\\ufffd" : p[i + 2] == 0xa8 ? "\\u2028" : "\\u2029");
-        i += n ? n : 1;
-        start = i;
-    }
-    if (s.n > start)
-        buf_append(out, p + start, s.n - start);
-    buf_char(out, '"');
+    buf_quote_json(out, s);
 }
