@@ -18,7 +18,6 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +28,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/quote.h"
+#include "base/thread.h"
 
 enum { RING = 256 * 1024, LAST_WORDS_MS = 500 };
 
@@ -113,13 +113,7 @@ struct log *log_new(int fd, enum log_level level, enum log_format format)
     pthread_cond_init(&log->work, &attr);
     pthread_cond_init(&log->ended, &attr);
     pthread_condattr_destroy(&attr);
-    /* Signals belong to the control loop; a broken pipe is an error of write() here, not the end. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    CHECK(pthread_create(&log->thread, NULL, drain, log) == 0);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_setname_np(log->thread, "log");
+    thread_start(&log->thread, "log", drain, log);
     return log;
 }
 
@@ -136,13 +130,14 @@ void log_free(struct log *log)
     while (!log->done && rc == 0)
         rc = pthread_cond_timedwait(&log->ended, &log->lock, &ts);
     bool done = log->done;
+    pthread_t thread = log->thread;
     log->orphaned = !done;
     pthread_mutex_unlock(&log->lock);
     if (!done) { /* stuck in write(): it frees the log should it ever come back */
-        pthread_detach(log->thread);
+        pthread_detach(thread);
         return;
     }
-    pthread_join(log->thread, NULL);
+    pthread_join(thread, NULL);
     free_log(log);
 }
 
