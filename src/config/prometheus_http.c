@@ -66,7 +66,7 @@ static void read_tls_version(struct reader *r, struct node *n, void *out)
 {
     struct str s;
     int *version = out;
-    if (reader_is_null(n) || !reader_string(r, n, &s))
+    if (reader_is_skipped(n) || !reader_string(r, n, &s))
         return;
     if (s.n == 5 && str_starts(s, STR("TLS1")) && s.p[4] >= '0' && s.p[4] <= '3')
         *version = 10 + s.p[4] - '0';
@@ -218,7 +218,7 @@ static void read_proxy_url(struct reader *r, struct node *n, void *out)
     struct http_draft *d = out;
     static const struct field field = {.key = "proxy_url", .kind = FIELD_URL,
                                        .offset = offsetof(struct http_options, proxy_url)};
-    if (reader_is_null(n))
+    if (reader_is_skipped(n))
         return;
     d->proxy_url = n;
     reader_field(r, &field, n, &d->options);

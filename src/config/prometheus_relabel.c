@@ -79,7 +79,7 @@ static void read_source_labels(struct reader *r, struct node *n, void *out)
     uint32_t i = 0;
     for (const struct node *e = n->kind == NODE_SEQUENCE ? n->first : NULL; e; e = e->next, i++) {
         struct str name = d->rule.source_labels[i];
-        if (!reader_is_null(e) && (name.n == 0 || !str_is_utf8(name)))
+        if (!reader_is_skipped(e) && (name.n == 0 || !str_is_utf8(name)))
             reader_error(r, e, ERR_SYNTAX, "source_labels: %s is not a valid label name", reader_quote(r, name));
     }
 }

@@ -199,7 +199,7 @@ static void read_url(struct reader *r, struct node *n, void *out)
     struct remote_draft *d = out;
     static const struct field field = {.key = "url", .kind = FIELD_URL,
                                        .offset = offsetof(struct plan_remote_write, url)};
-    if (reader_is_null(n))
+    if (reader_is_skipped(n))
         return;
     d->url = n;
     reader_field(r, &field, n, &d->w);

@@ -179,6 +179,11 @@ bool reader_is_null(const struct node *n)
     return n->kind == NODE_NULL;
 }
 
+bool reader_is_skipped(const struct node *n)
+{
+    return n->kind == NODE_NULL && !str_eq_c(n->text, "Null") && !str_eq_c(n->text, "NULL");
+}
+
 static bool is_scalar(const struct node *n)
 {
     return n->kind != NODE_SEQUENCE && n->kind != NODE_MAPPING;
@@ -227,7 +232,7 @@ bool reader_bool(struct reader *r, const struct node *n, bool *out)
 bool reader_duration(struct reader *r, const struct node *n, int64_t *out_ms)
 {
     *out_ms = 0;
-    if (reader_is_null(n))
+    if (reader_is_skipped(n))
         return true;
     if (!is_scalar(n)) {
         reader_type_error(r, n, "string");
@@ -235,7 +240,7 @@ bool reader_duration(struct reader *r, const struct node *n, int64_t *out_ms)
     }
     struct diag d;
     diag_reset(&d);
-    enum err err = units_parse_duration(n->text, out_ms, &d);
+    enum err err = units_parse_duration(reader_is_null(n) ? STR("") : n->text, out_ms, &d);
     if (err != OK)
         reader_error(r, n, ERR_SYNTAX, "%s%s", key_prefix(r, n), d.text);
     return err == OK;

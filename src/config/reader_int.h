@@ -104,6 +104,9 @@ bool reader_duration(struct reader *r, const struct node *n, int64_t *out_ms);
 bool reader_uint(struct reader *r, const struct node *n, uint64_t *out);
 bool reader_int(struct reader *r, const struct node *n, int64_t *out);
 bool reader_is_null(const struct node *n);
+/* Of a null: go-yaml does not even ask a type that decodes itself (durations, URLs, label names). It does for the
+ * spellings Null and NULL, which such a type then reads as "". */
+bool reader_is_skipped(const struct node *n);
 /* The node is printed with this text, or as <secret>. */
 void reader_show(struct reader *r, struct node *n, struct str text);
 void reader_redact(struct reader *r, struct node *n);

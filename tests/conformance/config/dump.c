@@ -1,0 +1,46 @@
+/* dump: reads one configuration as leadline does and prints what it says, for the comparison with promtool.
+ *
+ *   dump [--agent] FILE...
+ *
+ * One line a file and verdict, `ok FILE` or `CODE FILE`, then its errors indented. Exit status 0 whatever the verdicts are.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+
+static void dump(const char *path, const struct config_options *o)
+{
+    struct arena arena = {0};
+    struct config_errors errors = {.arena = &arena};
+    struct plan *plan = NULL;
+    if (config_load_prometheus(path, o, &plan, &errors, NULL) == OK) {
+        printf("ok %s\n", path);
+        plan_unref(plan);
+    } else {
+        /* Only what leadline understands and does not do: every error must be of that kind. */
+        bool unsupported = true;
+        for (uint32_t i = 0; i < errors.n; i++)
+            unsupported = unsupported && errors.codes[i] == ERR_UNSUPPORTED;
+        printf("%s %s\n", unsupported ? "unsupported" : "refused", path);
+        for (uint32_t i = 0; i < errors.n; i++) {
+            char text[1024];
+            diag_format(&errors.v[i], text, sizeof(text));
+            printf("  %s: %s\n", err_name(errors.codes[i]), text);
+        }
+    }
+    arena_release(&arena);
+}
+
+int main(int argc, char **argv)
+{
+    struct config_options o = {0};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--agent") == 0)
+            o.agent = true;
+        else
+            dump(argv[i], &o);
+    }
+    return 0;
+}
