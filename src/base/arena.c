@@ -5,9 +5,9 @@
  *
  *   head -> [ header | aaaaa bb cccccc ....free.... ] -> [ header | full ] -> ... -> NULL
  *
- * Blocks start at 4 KiB (or what block_size says) and double up to 256 KiB, so that a small arena stays small and a large
- * one takes few mallocs. Something larger than a quarter of the next block gets a block of its own, hung in behind the
- * head, so that the head's free rest is not lost.
+ * Blocks start at 4 KiB (or what block_size says) and double up to 256 KiB, so that a small arena stays small and a
+ * large one takes few mallocs. Something larger than a quarter of the next block gets a block of its own, hung in
+ * behind the head, so that the head's free rest is not lost.
  *
  * A reset keeps the largest ordinary block, empty: an arena that serves the same target again and again settles on one
  * block and then never calls malloc. Everything is 16-byte aligned. Not thread-safe: one owner at a time.

@@ -1,5 +1,5 @@
-/* banned: C library functions that leadline does without, made compile errors. Included by err.h after the system headers
- * that declare them, so that those stay as they are. tools/check-style looks for the same names in text.
+/* banned: C library functions that leadline does without, made compile errors. Included by err.h after the system
+ * headers that declare them, so that those stay as they are. tools/check-style looks for the same names in text.
  */
 #ifndef BASE_BANNED_H
 #define BASE_BANNED_H

@@ -1,7 +1,7 @@
 /* buf: the one growable array of bytes.
  *
- * Used for bodies, requests, lines of text: anything built front to back. It grows by doubling, keeps a NUL behind its last
- * byte (not counted in n), and keeps its memory over buf_clear, so that a buf that serves a loop stops allocating.
+ * Used for bodies, requests, lines of text: anything built front to back. It grows by doubling, keeps a NUL behind its
+ * last byte (not counted in n), and keeps its memory over buf_clear, so that a buf that serves a loop stops allocating.
  *
  *   p -> [ n bytes ............ | NUL | free ]   cap counts all of it
  *

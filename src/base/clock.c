@@ -1,8 +1,8 @@
 /* clock: what time it is, of two kinds.
  *
- * Samples carry wall time, which may step; whatever waits (timers, deadlines, back-off) counts monotonic time, which does
- * not. The two never mix: there is no function that turns one into the other. On Linux all of these are answered by the
- * vDSO without a system call, about 20 ns each. Any thread.
+ * Samples carry wall time, which may step; whatever waits (timers, deadlines, back-off) counts monotonic time, which
+ * does not. The two never mix: there is no function that turns one into the other. On Linux all of these are answered
+ * by the vDSO without a system call, about 20 ns each. Any thread.
  */
 #include "base/clock.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 
-int64_t clock_wall_ms(void);  /* milliseconds since the epoch */
+int64_t clock_wall_ms(void); /* milliseconds since the epoch */
 int64_t clock_wall_ns(void);
 uint64_t clock_mono_ns(void);
 uint64_t clock_mono_ms(void);

@@ -1,14 +1,14 @@
 /* counter: cells that one thread writes and any thread reads, and the set they are registered in.
  *
- * Counting must cost nothing on the data path: a cell is 8 bytes that its one writer loads, adds to and stores, relaxed. No
- * locked instruction, no shared cache line: every cell is allocated on lines of its own. Sums are made by the reader: the
- * set may hold many cells with the same name and labels (one per worker), and shows them as one.
+ * Counting must cost nothing on the data path: a cell is 8 bytes that its one writer loads, adds to and stores,
+ * relaxed. No locked instruction, no shared cache line: every cell is allocated on lines of its own. Sums are made by
+ * the reader: the set may hold many cells with the same name and labels (one per worker), and shows them as one.
  *
  *   set (mutex) -> cell <-> cell <-> cell ...      name, kind, sorted labels as text, value
  *
- * The mutex guards the list only: making, releasing and printing. A value that is being written while it is printed is seen
- * before or after, never torn. A released cell's value leaves the sum; what must never go back (ledgers, totals of a
- * process) is kept in cells that live as long as the set. Histograms are the same, with one cell for each bucket.
+ * The mutex guards the list only: making, releasing and printing. A value that is being written while it is printed is
+ * seen before or after, never torn. A released cell's value leaves the sum; what must never go back (ledgers, totals of
+ * a process) is kept in cells that live as long as the set. Histograms are the same, with one cell for each bucket.
  */
 #include "base/counter.h"
 
@@ -194,8 +194,8 @@ void counter_set_f64(struct counter *c, double v)
 }
 
 struct counter_histogram *counter_histogram_new(struct counters *set, const char *name, const char *help,
-                                                const double *bounds, int n_bounds,
-                                                const struct counter_label *labels, int n_labels)
+                                                const double *bounds, int n_bounds, const struct counter_label *labels,
+                                                int n_labels)
 {
     CHECK(n_bounds >= 0);
     size_t n = (size_t)n_bounds;

@@ -65,8 +65,8 @@ void counter_release(struct counters *set, struct counter *c);
 /* A histogram with fixed upper bounds (ascending, without +Inf); same rules as cells. */
 struct counter_histogram;
 struct counter_histogram *counter_histogram_new(struct counters *set, const char *name, const char *help,
-                                                const double *bounds, int n_bounds,
-                                                const struct counter_label *labels, int n_labels);
+                                                const double *bounds, int n_bounds, const struct counter_label *labels,
+                                                int n_labels);
 void counter_histogram_observe(struct counter_histogram *h, double v);
 void counter_histogram_release(struct counters *set, struct counter_histogram *h);
 

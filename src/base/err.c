@@ -1,8 +1,9 @@
 /* err: codes, and the one text that goes with a failure.
  *
- * A failure is described where it is known, with everything a person needs (which file, which line, what the system said),
- * and then only its code travels upwards. The text lives in a struct diag on the stack of whoever started the operation;
- * layers in between pass the pointer along and never rewrite it: the first message wins. Who retries calls diag_reset.
+ * A failure is described where it is known, with everything a person needs (which file, which line, what the system
+ * said), and then only its code travels upwards. The text lives in a struct diag on the stack of whoever started the
+ * operation; layers in between pass the pointer along and never rewrite it: the first message wins. Who retries calls
+ * diag_reset.
  *
  *   enum err e = file_read(path, limit, &bytes, d);
  *   if (e)

@@ -11,23 +11,23 @@
 
 #include "base/banned.h"
 
-#define MUST_USE __attribute__((warn_unused_result))
+#define MUST_USE               __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 enum err {
     OK = 0,
-    ERR_AGAIN,       /* not now: come back when told */
-    ERR_EOF,         /* the input ended, in good order */
-    ERR_SYNTAX,      /* the input is malformed */
-    ERR_LIMIT,       /* a configured or documented limit was reached */
+    ERR_AGAIN,  /* not now: come back when told */
+    ERR_EOF,    /* the input ended, in good order */
+    ERR_SYNTAX, /* the input is malformed */
+    ERR_LIMIT,  /* a configured or documented limit was reached */
     ERR_NOT_FOUND,
     ERR_EXISTS,
-    ERR_IO,          /* a file or directory; diag.sys_errno says why */
-    ERR_NET,         /* name lookup, connect, read or write on a socket */
+    ERR_IO,  /* a file or directory; diag.sys_errno says why */
+    ERR_NET, /* name lookup, connect, read or write on a socket */
     ERR_TLS,
     ERR_TIMEOUT,
     ERR_AUTH,
-    ERR_CORRUPT,     /* our own bytes on disk are not what we wrote */
+    ERR_CORRUPT, /* our own bytes on disk are not what we wrote */
     ERR_CANCELED,
     ERR_UNSUPPORTED, /* understood, and not done by leadline */
     ERR_INTERNAL,

@@ -1,12 +1,13 @@
 /* file: small files, whole.
  *
- * Configuration, credentials, tokens, target lists: things that fit in memory and are read in one go. Replacing one must
- * never leave half of it behind, whatever ends the process or the machine:
+ * Configuration, credentials, tokens, target lists: things that fit in memory and are read in one go. Replacing one
+ * must never leave half of it behind, whatever ends the process or the machine:
  *
  *   write PATH.tmp -> fsync it -> rename onto PATH -> fsync the directory
  *
- * Readers see the old or the new bytes. A PATH.tmp left by an earlier crash is removed first. One process replaces a given
- * path at a time. Everything here blocks: never on a worker's loop. Interrupted and short system calls are continued.
+ * Readers see the old or the new bytes. A PATH.tmp left by an earlier crash is removed first. One process replaces a
+ * given path at a time. Everything here blocks: never on a worker's loop. Interrupted and short system calls are
+ * continued.
  */
 #include "base/file.h"
 
@@ -122,7 +123,8 @@ enum err file_mkdirs(const char *path, struct diag *d)
             continue;
         char kept = at.p[i];
         at.p[i] = '\0';
-        /* EEXIST is settled below: it may be a file. Others may be the parent's business (EROFS, EACCES of what is there). */
+        /* EEXIST is settled below: it may be a file. Others may be the parent's business (EROFS, EACCES of what is
+         * there). */
         int rc = mkdir(at.p, 0750);
         int error = errno;
         struct stat st;

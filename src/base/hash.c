@@ -3,9 +3,9 @@
  * - XXH3-64 for tables of our own: fast on short keys, good in all 64 bits (map.h takes its upper half as a tag).
  * - XXH64 where Prometheus' own hash of labels has to be met.
  * - FNV-1a 64 for scrape offsets and MD5 for the hashmod action: prescribed by what is replaced.
- * - CRC-32C (Castagnoli, reflected 0x82F63B78) for records on disk; x86 has an instruction for it since SSE 4.2, 8 bytes in
- *   one step, found at run time. Elsewhere a table of 16 entries, two steps a byte, is quick enough: records are compressed
- *   before they are summed.
+ * - CRC-32C (Castagnoli, reflected 0x82F63B78) for records on disk; x86 has an instruction for it since SSE 4.2, 8
+ * bytes in one step, found at run time. Elsewhere a table of 16 entries, two steps a byte, is quick enough: records are
+ * compressed before they are summed.
  *
  * A CRC may be computed in pieces: hash_crc32c(b, hash_crc32c(a, 0)) is that of a followed by b. All pure; any thread.
  */
@@ -48,9 +48,9 @@ void hash_md5(struct str s, uint8_t out[16])
 
 static uint32_t crc_by_table(const unsigned char *p, size_t n, uint32_t crc)
 {
-    static const uint32_t table[16] = {
-        0x00000000, 0x105EC76F, 0x20BD8EDE, 0x30E349B1, 0x417B1DBC, 0x5125DAD3, 0x61C69362, 0x7198540D,
-        0x82F63B78, 0x92A8FC17, 0xA24BB5A6, 0xB21572C9, 0xC38D26C4, 0xD3D3E1AB, 0xE330A81A, 0xF36E6F75};
+    static const uint32_t table[16] = {0x00000000, 0x105EC76F, 0x20BD8EDE, 0x30E349B1, 0x417B1DBC, 0x5125DAD3,
+                                       0x61C69362, 0x7198540D, 0x82F63B78, 0x92A8FC17, 0xA24BB5A6, 0xB21572C9,
+                                       0xC38D26C4, 0xD3D3E1AB, 0xE330A81A, 0xF36E6F75};
     for (size_t i = 0; i < n; i++) {
         crc ^= p[i];
         crc = (crc >> 4) ^ table[crc & 15];

@@ -8,9 +8,9 @@
  * In logfmt a value is quoted when it is empty or holds white space, '=', '"', control characters, or what is not
  * printable UTF-8; inside quotes Go's escapes are used (base/quote.h).
  *
- * A line is built on the caller's side and copied whole into a ring of bytes under a short mutex; one thread writes the ring
- * out. If whoever reads our standard error stops reading, that thread waits and the ring fills up; then lines are dropped
- * and counted, and nobody else waits. Threads: any may log; log_free is called when no one logs any more.
+ * A line is built on the caller's side and copied whole into a ring of bytes under a short mutex; one thread writes the
+ * ring out. If whoever reads our standard error stops reading, that thread waits and the ring fills up; then lines are
+ * dropped and counted, and nobody else waits. Threads: any may log; log_free is called when no one logs any more.
  */
 #include "base/log.h"
 
@@ -235,7 +235,8 @@ void log_line(struct log *log, enum log_level level, const char *file, int line,
     AUTO_BUF b = {0};
     buf_c(&b, format == LOG_JSON ? "{\"time\":\"" : "time=");
     clock_print(&b, clock_wall_ms());
-    buf_printf(&b, format == LOG_JSON ? "\",\"level\":\"%s\",\"source\":\"%s:%d\",\"msg\":" : " level=%s source=%s:%d msg=",
+    buf_printf(&b,
+               format == LOG_JSON ? "\",\"level\":\"%s\",\"source\":\"%s:%d\",\"msg\":" : " level=%s source=%s:%d msg=",
                levels[level], slash ? slash + 1 : file, line);
     put_string(&b, format, str_c(msg));
     for (int i = 0; i < n; i++)

@@ -1,7 +1,7 @@
 /* log: one line per event, logfmt or JSON, in the shape of Prometheus' own lines, to standard error.
  *
- * Writing never blocks: a line goes into a bounded ring (256 KiB) that one thread drains; when the ring is full the line
- * is dropped and counted. Any thread may log. Fields keep the order in which they are given.
+ * Writing never blocks: a line goes into a bounded ring (256 KiB) that one thread drains; when the ring is full the
+ * line is dropped and counted. Any thread may log. Fields keep the order in which they are given.
  *
  *   time=2026-01-02T03:04:05.678Z level=WARN source=manager.c:118 msg="scrape failed" target=http://... err="..."
  *   {"time":"2026-...","level":"WARN","source":"manager.c:118","msg":"scrape failed","target":"...","err":"..."}
@@ -27,9 +27,9 @@ struct log_field {
     double f;
 };
 
-#define F_STR(k, v) ((struct log_field){.key = (k), .kind = LOG_STR, .s = (v)})
-#define F_C(k, v) ((struct log_field){.key = (k), .kind = LOG_STR, .s = str_c(v)})
-#define F_INT(k, v) ((struct log_field){.key = (k), .kind = LOG_INT, .i = (int64_t)(v)})
+#define F_STR(k, v)    ((struct log_field){.key = (k), .kind = LOG_STR, .s = (v)})
+#define F_C(k, v)      ((struct log_field){.key = (k), .kind = LOG_STR, .s = str_c(v)})
+#define F_INT(k, v)    ((struct log_field){.key = (k), .kind = LOG_INT, .i = (int64_t)(v)})
 #define F_DOUBLE(k, v) ((struct log_field){.key = (k), .kind = LOG_DOUBLE, .f = (v)})
 
 /* Starts the draining thread; fd is usually 2. NULL is a valid log everywhere: it swallows everything. */
@@ -51,8 +51,8 @@ void log_line(struct log *log, enum log_level level, const char *file, int line,
         }                                                                                                              \
     } while (0)
 #define log_debug(log, msg, ...) LOG_AT(log, LOG_DEBUG, msg, __VA_ARGS__)
-#define log_info(log, msg, ...) LOG_AT(log, LOG_INFO, msg, __VA_ARGS__)
-#define log_warn(log, msg, ...) LOG_AT(log, LOG_WARN, msg, __VA_ARGS__)
+#define log_info(log, msg, ...)  LOG_AT(log, LOG_INFO, msg, __VA_ARGS__)
+#define log_warn(log, msg, ...)  LOG_AT(log, LOG_WARN, msg, __VA_ARGS__)
 #define log_error(log, msg, ...) LOG_AT(log, LOG_ERROR, msg, __VA_ARGS__)
 
 /* One cause, at most one line a period: kept by whoever logs. log_allow says whether to log now and how many were

@@ -1,14 +1,14 @@
 /* map: open addressing with Robin Hood probing, 64-bit hashes to 32-bit indexes.
  *
- * The program has a few very large tables (interned metrics, scopes, symbols), all of the same form: the things live in an
- * array of their owner's, the table finds them by hash. So the table holds no keys, only
+ * The program has a few very large tables (interned metrics, scopes, symbols), all of the same form: the things live in
+ * an array of their owner's, the table finds them by hash. So the table holds no keys, only
  *
  *   slot = | tag: upper half of the hash | index |        8 bytes, MAP_NONE in index: empty
  *
- * A slot's home is tag & mask; an entry lies at its home or behind it, and of two entries that compete for a slot the one
- * further from its home gets it ("take from the rich"). Hence along a run of slots the homes never decrease, a search may
- * stop at the first entry nearer to its home than the search is, and probes stay short (mean about 3) at a load of 7/8.
- * Removing shifts the rest of the run back by one: there are no tombstones.
+ * A slot's home is tag & mask; an entry lies at its home or behind it, and of two entries that compete for a slot the
+ * one further from its home gets it ("take from the rich"). Hence along a run of slots the homes never decrease, a
+ * search may stop at the first entry nearer to its home than the search is, and probes stay short (mean about 3) at a
+ * load of 7/8. Removing shifts the rest of the run back by one: there are no tombstones.
  *
  * The tag alone is enough to move entries when the table grows or shrinks: no key is ever hashed again. Both happen by
  * rebuilding, growth at 7/8 full, shrinking (in map_remove) at less than 1/8, to a load between 1/4 and 1/2, so that

@@ -1,9 +1,9 @@
 /* mem: malloc that does not come back empty-handed.
  *
- * leadline allocates small structural things all over the place: list nodes, tables, connections. Checking each for NULL
- * would triple the error paths with code that no test reaches, and Linux kills a process rather than refuse it memory
- * anyway. So these end the program with one line. What an outsider can make large (a body, a label value, a batch) has a
- * limit that is checked before it comes here; going beyond it is ERR_LIMIT, never a failed allocation.
+ * leadline allocates small structural things all over the place: list nodes, tables, connections. Checking each for
+ * NULL would triple the error paths with code that no test reaches, and Linux kills a process rather than refuse it
+ * memory anyway. So these end the program with one line. What an outsider can make large (a body, a label value, a
+ * batch) has a limit that is checked before it comes here; going beyond it is ERR_LIMIT, never a failed allocation.
  *
  * Sizes that overflow are programming errors and stop the program too. Thread-safe as malloc is.
  */

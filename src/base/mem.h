@@ -14,10 +14,10 @@ void *mem_grow(void *p, size_t *cap, size_t need, size_t size) __attribute__((re
 char *mem_strndup(const char *p, size_t n) __attribute__((returns_nonnull));
 char *mem_strdup(const char *p) __attribute__((returns_nonnull));
 
-#define NEW(type) ((type *)mem_zalloc(sizeof(type)))
-#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+#define NEW(type)                       ((type *)mem_zalloc(sizeof(type)))
+#define COUNT_OF(a)                     (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define LIKELY(x)                       __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)                     __builtin_expect(!!(x), 0)
 
 #endif

@@ -1,17 +1,18 @@
 /* num: text to numbers and back, as Go does it.
  *
- * Reading a double is one scan that checks Go's grammar and gathers up to 19 significant digits and the decimal exponent:
+ * Reading a double is one scan that checks Go's grammar and gathers up to 19 significant digits and the decimal
+ * exponent:
  *
  *   [+-] digits [. digits] [(e|E) [+-] digits]      at least one digit before or behind the point
  *   [+-] inf | [+-] infinity | nan                  in any case, no sign before nan
  *
- * If the digits make an integer up to 2^53 and the exponent is within +-22, both are exact as doubles and one multiplication
- * or division rounds once, correctly (Clinger 1990). That is nearly every value of a real page. The rest goes to
- * std::from_chars behind num_shim.cc. Too small is 0, too large is an infinity with ERR_LIMIT.
+ * If the digits make an integer up to 2^53 and the exponent is within +-22, both are exact as doubles and one
+ * multiplication or division rounds once, correctly (Clinger 1990). That is nearly every value of a real page. The rest
+ * goes to std::from_chars behind num_shim.cc. Too small is 0, too large is an infinity with ERR_LIMIT.
  *
- * Printing takes the shortest digits from the shim and lays them out as strconv.FormatFloat does: 'g' uses the exponent form
- * below 1e-4 and from 1e+06 on (Go's 21 is fmt's, not strconv's), two digits of exponent at least. Small integers go the
- * short way, without the shim. No locale, no allocation, any thread.
+ * Printing takes the shortest digits from the shim and lays them out as strconv.FormatFloat does: 'g' uses the exponent
+ * form below 1e-4 and from 1e+06 on (Go's 21 is fmt's, not strconv's), two digits of exponent at least. Small integers
+ * go the short way, without the shim. No locale, no allocation, any thread.
  */
 #include "base/num.h"
 
@@ -40,7 +41,7 @@ static void take_digit(struct decimal *d, char c, bool fraction)
         if (d->n_digits < 19)
             d->digits = d->digits * 10 + (uint64_t)(c - '0');
         else if (!fraction)
-            d->exponent++; /* a digit that is left out still counts ten */
+            d->exponent++;               /* a digit that is left out still counts ten */
         d->n_digits += d->n_digits < 20; /* more need not be told apart */
     }
     if (fraction && d->n_digits <= 19)
@@ -174,9 +175,10 @@ enum err num_parse_i64(struct str s, int64_t *out)
 
 size_t num_print_u64(uint64_t v, char out[24])
 {
-    static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243"
-                                "4445464748495051525354555657585960616263646566676869707172737475767778798081828384858687"
-                                "888990919293949596979899";
+    static const char pairs[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243"
+        "4445464748495051525354555657585960616263646566676869707172737475767778798081828384858687"
+        "888990919293949596979899";
     char text[24];
     size_t at = sizeof(text);
     for (; v >= 100; v /= 100)

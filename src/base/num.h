@@ -14,7 +14,7 @@
 /* Go's strconv.ParseFloat(s, 64) without hexadecimal floats and underscores: decimal, exponent, optional sign,
  * inf/infinity/nan in any case. The whole of s must be used. Out of range is +-Inf with ERR_LIMIT (Go: ErrRange). */
 enum err num_parse_double(struct str s, double *out) MUST_USE;
-enum err num_parse_i64(struct str s, int64_t *out) MUST_USE;  /* optional sign, decimal digits, whole string */
+enum err num_parse_i64(struct str s, int64_t *out) MUST_USE; /* optional sign, decimal digits, whole string */
 enum err num_parse_u64(struct str s, uint64_t *out) MUST_USE;
 
 /* strconv.FormatFloat(v, 'g', -1, 64): 1e+06, 0.0001, +Inf, -Inf, NaN. Returns the length; out holds at least 32. */

@@ -1,8 +1,8 @@
 // num_shim: libstdc++'s correctly rounded number conversions, for C.
 //
-// std::from_chars (Eisel-Lemire) and std::to_chars (Ryu) are exact, know no locale and allocate nothing. to_chars is asked
-// for scientific form, which is always d[.ddd]e+xx, and taken apart into digits and a place for the point: the layout is
-// made in num.c, as Go makes it. Any thread.
+// std::from_chars (Eisel-Lemire) and std::to_chars (Ryu) are exact, know no locale and allocate nothing. to_chars is
+// asked for scientific form, which is always d[.ddd]e+xx, and taken apart into digits and a place for the point: the
+// layout is made in num.c, as Go makes it. Any thread.
 #include "base/num_int.h"
 
 #include <charconv>

@@ -1,12 +1,12 @@
 /* quote: bytes of any origin, made safe to show.
  *
- * Names, label values and answers of other programs end up in messages, and may hold line ends, terminal controls or bytes
- * that are no text at all. Two forms: Go's (strconv.Quote), because the messages of what leadline replaces look like that
- * and people search for them, and JSON's.
+ * Names, label values and answers of other programs end up in messages, and may hold line ends, terminal controls or
+ * bytes that are no text at all. Two forms: Go's (strconv.Quote), because the messages of what leadline replaces look
+ * like that and people search for them, and JSON's.
  *
- * Printable is decided by a short list of what is not: controls, blanks other than U+0020, invisible formatting, private use
- * and noncharacters. Go's table also leaves out code points that no script has taken yet; those are shown as they are here.
- * Pure functions; any thread.
+ * Printable is decided by a short list of what is not: controls, blanks other than U+0020, invisible formatting,
+ * private use and noncharacters. Go's table also leaves out code points that no script has taken yet; those are shown
+ * as they are here. Pure functions; any thread.
  */
 #include "base/quote.h"
 
@@ -26,14 +26,13 @@ size_t quote_rune(struct str s, size_t i, uint32_t *rune)
 
 bool quote_is_printable(uint32_t r)
 {
-    static const uint32_t not[][2] = {
-        {0, 0x1F},          {0x7F, 0x7F},
-        {0x80, 0xA0},       {0xAD, 0xAD},       {0x61C, 0x61C},     {0x1680, 0x1680},   {0x180E, 0x180E},
-        {0x2000, 0x200F},   {0x2028, 0x202F},   {0x205F, 0x206F},   {0x3000, 0x3000},   {0xE000, 0xF8FF},
-        {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB},   {0xFFFE, 0xFFFF},   {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF},
+    static const uint32_t not [][2] = {
+        {0, 0x1F},        {0x7F, 0x7F},     {0x80, 0xA0},     {0xAD, 0xAD},       {0x61C, 0x61C},      {0x1680, 0x1680},
+        {0x180E, 0x180E}, {0x2000, 0x200F}, {0x2028, 0x202F}, {0x205F, 0x206F},   {0x3000, 0x3000},    {0xE000, 0xF8FF},
+        {0xFEFF, 0xFEFF}, {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF}, {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF},
     };
-    for (size_t i = 0; i < COUNT_OF(not); i++) {
-        if (r >= not[i][0] && r <= not[i][1])
+    for (size_t i = 0; i < COUNT_OF(not ); i++) {
+        if (r >= not [i][0] && r <= not [i][1])
             return false;
     }
     return true;

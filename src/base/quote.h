@@ -11,7 +11,8 @@
 void buf_quote(struct buf *b, struct str s);
 /* A JSON string, quotes included; what is not UTF-8 becomes U+FFFD, U+2028 and U+2029 are escaped, '<' is not. */
 void buf_quote_json(struct buf *b, struct str s);
-/* The character that starts at s.p[i], i < s.n: its length, or 0 (and nothing in *rune) for a byte that is not UTF-8. */
+/* The character that starts at s.p[i], i < s.n: its length, or 0 (and nothing in *rune) for a byte that is not UTF-8.
+ */
 size_t quote_rune(struct str s, size_t i, uint32_t *rune);
 /* What Go's unicode.IsPrint says, but for a few unassigned characters. */
 bool quote_is_printable(uint32_t rune);

@@ -1,6 +1,7 @@
 /* regex: what relabel rules match with.
  *
- * Prometheus compiles every pattern as ^(?s:PATTERN)$, and so does this. Most patterns that people write need no engine:
+ * Prometheus compiles every pattern as ^(?s:PATTERN)$, and so does this. Most patterns that people write need no
+ * engine:
  *
  *   LITERALS   node|kube-state-metrics|etcd\.main      the sorted alternatives, found by halving
  *   TAIL       .*   (.+)   kube_.*   go_(.*)           a literal in front, then anything (or at least one character),
@@ -8,12 +9,13 @@
  *   CONTAINS   .*foo.*
  *   ENGINE     everything else, through regex_shim.cc to RE2
  *
- * The forms above the engine are recognised only where they are beyond doubt: any metacharacter that is not part of the form
- * means ENGINE. They match bytes; a dot of the engine matches one character of valid UTF-8, and label values are valid.
+ * The forms above the engine are recognised only where they are beyond doubt: any metacharacter that is not part of the
+ * form means ENGINE. They match bytes; a dot of the engine matches one character of valid UTF-8, and label values are
+ * valid.
  *
- * Go accepts (?<name>...) besides (?P<name>...) and refuses \C; this version of RE2 does the opposite of both, so the pattern
- * is adapted before it gets there. Templates of regex_expand follow Regexp.Expand: $1x is the group called "1x" (there is
- * none, hence empty), ${1}x the first group and an x, a $ that starts nothing stays.
+ * Go accepts (?<name>...) besides (?P<name>...) and refuses \C; this version of RE2 does the opposite of both, so the
+ * pattern is adapted before it gets there. Templates of regex_expand follow Regexp.Expand: $1x is the group called "1x"
+ * (there is none, hence empty), ${1}x the first group and an x, a $ that starts nothing stays.
  *
  * Immutable after regex_new; any thread may match.
  */
@@ -30,8 +32,8 @@ enum kind { LITERALS, TAIL, CONTAINS, ENGINE };
 struct regex {
     struct str pattern;
     enum kind kind;
-    struct buf text;         /* bytes of all literals, one after the other */
-    struct str *literals;    /* into text: LITERALS: sorted; TAIL, CONTAINS: one */
+    struct buf text;      /* bytes of all literals, one after the other */
+    struct str *literals; /* into text: LITERALS: sorted; TAIL, CONTAINS: one */
     size_t n_literals, cap_literals;
     size_t tail_min;         /* TAIL: 0 for .*, 1 for .+ */
     bool tail_captured;      /* TAIL: $1 is the tail */
@@ -273,7 +275,8 @@ static bool take_name(struct str t, struct str *name, size_t *used)
     bool brace = t.n && t.p[0] == '{';
     struct str s = brace ? str_from(t.p + 1, t.n - 1) : t;
     size_t n = 0;
-    while (n < s.n && (s.p[n] == '_' || (s.p[n] >= '0' && s.p[n] <= '9') || ((s.p[n] | 32) >= 'a' && (s.p[n] | 32) <= 'z')))
+    while (n < s.n &&
+           (s.p[n] == '_' || (s.p[n] >= '0' && s.p[n] <= '9') || ((s.p[n] | 32) >= 'a' && (s.p[n] | 32) <= 'z')))
         n++;
     if (n < s.n && (unsigned char)s.p[n] >= 0x80) /* perhaps a letter of another script: rare, and RE2 knows */
         n = regex_shim_word(s.p, s.n);
@@ -298,7 +301,8 @@ static int64_t group_number(struct str name)
     return n;
 }
 
-static void expand_template(const struct regex *re, struct str t, const struct regex_span *spans, int n, struct buf *out)
+static void expand_template(const struct regex *re, struct str t, const struct regex_span *spans, int n,
+                            struct buf *out)
 {
     struct str before, rest;
     while (str_cut(t, '$', &before, &rest)) {

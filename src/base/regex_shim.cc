@@ -1,12 +1,13 @@
 // regex_shim: RE2 for C.
 //
-// RE2 and Go's regexp are siblings: one syntax, one semantics (leftmost-first, linear time), the same order of checks in the
-// parser, so even most errors agree; only their texts differ, and are translated here. Options are those under which RE2
-// does what Go does: UTF-8, Perl syntax, leftmost-first, nothing logged.
+// RE2 and Go's regexp are siblings: one syntax, one semantics (leftmost-first, linear time), the same order of checks
+// in the parser, so even most errors agree; only their texts differ, and are translated here. Options are those under
+// which RE2 does what Go does: UTF-8, Perl syntax, leftmost-first, nothing logged.
 //
 // An RE2 object is immutable but for a cache of automaton states that it locks itself: matching from several threads is
-// safe. 16 MiB bound the program and that cache; when it is used up RE2 goes on with a slower engine, never without one.
-// RE2 throws nothing, and this file is compiled without exceptions: running out of memory ends the program, as in mem.
+// safe. 16 MiB bound the program and that cache; when it is used up RE2 goes on with a slower engine, never without
+// one. RE2 throws nothing, and this file is compiled without exceptions: running out of memory ends the program, as in
+// mem.
 #include "base/regex_int.h"
 
 #include <cstring>

@@ -5,15 +5,17 @@
  *   page  | live | freed | live | live | not handed out yet |
  *           <------------- used ------------>
  *
- * Allocation bumps `used` of the page being filled; freeing only lowers `live`. A page whose live bytes reach 0 goes back
- * to the system at once (the one being filled starts over). What churn leaves behind is pages with a few survivors, and those are what settling is for:
+ * Allocation bumps `used` of the page being filled; freeing only lowers `live`. A page whose live bytes reach 0 goes
+ * back to the system at once (the one being filled starts over). What churn leaves behind is pages with a few
+ * survivors, and those are what settling is for:
  *
  *   slab_settle_begin   marks pages of which a quarter or more is freed as sparse, and turns filling away from them
  *   slab_settle         for each live handle the owner has: a block in a sparse page is copied to the filling page
  *   slab_settle_end     takes the marks away; every sparse page whose blocks were all settled is gone by then
  *
- * Since slab_wants_settle asks for a quarter of all bytes, there is always a page that qualifies: a settle makes progress.
- * Space at the end of a page into which the next block did not fit is not "freed": settling could not win it back.
+ * Since slab_wants_settle asks for a quarter of all bytes, there is always a page that qualifies: a settle makes
+ * progress. Space at the end of a page into which the next block did not fit is not "freed": settling could not win it
+ * back.
  *
  * Pages are mapped, not malloc'd, so that giving one back really shrinks the process; under AddressSanitizer they are
  * malloc'd and freed blocks poisoned. Free page numbers form a list through `used`. One thread.

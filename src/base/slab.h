@@ -19,27 +19,27 @@
 #define SLAB_NONE 0u
 
 struct slab_page {
-    char *bytes;       /* NULL: this number is free */
+    char *bytes; /* NULL: this number is free */
     uint32_t size;
-    uint32_t used;     /* handed out so far, from the front; of a free number: the next free number */
-    uint32_t live;     /* of used */
-    bool big;          /* one block only */
-    bool sparse;       /* being emptied by the settle that is under way */
+    uint32_t used; /* handed out so far, from the front; of a free number: the next free number */
+    uint32_t live; /* of used */
+    bool big;      /* one block only */
+    bool sparse;   /* being emptied by the settle that is under way */
 };
 
 struct slab {
     struct slab_page *pages;
     size_t n_pages, cap_pages;
-    uint32_t fill; /* the page being filled */
-    size_t bytes;  /* memory of all pages, for the accounts */
-    size_t live;   /* bytes of live blocks, each rounded up to 8 */
-    size_t used;   /* bytes of live and of freed blocks: used - live is what a settle can win */
+    uint32_t fill;      /* the page being filled */
+    size_t bytes;       /* memory of all pages, for the accounts */
+    size_t live;        /* bytes of live blocks, each rounded up to 8 */
+    size_t used;        /* bytes of live and of freed blocks: used - live is what a settle can win */
     uint32_t free_page; /* a free number, 0 for none */
 };
 
 uint32_t slab_alloc(struct slab *s, size_t n, void **out); /* n at most 1 GiB: checked by the caller */
 void slab_free(struct slab *s, uint32_t handle, size_t n);
-void *slab_get(const struct slab *s, uint32_t handle);     /* valid until it is freed or settled */
+void *slab_get(const struct slab *s, uint32_t handle); /* valid until it is freed or settled */
 /* True when enough is dead that a settle is worth its walk (a quarter of at least 256 KiB). */
 bool slab_wants_settle(const struct slab *s);
 void slab_settle_begin(struct slab *s);

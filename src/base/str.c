@@ -1,10 +1,11 @@
 /* str: the functions on views that are too long for the header.
  *
- * A view borrows: it is good for as long as the buf, arena or mapping it points into. It may hold any bytes, NUL included,
- * and an empty view may have a NULL pointer; every function here copes with both. White space and case are ASCII only:
- * nothing depends on the locale.
+ * A view borrows: it is good for as long as the buf, arena or mapping it points into. It may hold any bytes, NUL
+ * included, and an empty view may have a NULL pointer; every function here copes with both. White space and case are
+ * ASCII only: nothing depends on the locale.
  *
- * str_is_utf8 decides what Go's utf8.Valid decides, since label values that Prometheus refuses must be refused here too:
+ * str_is_utf8 decides what Go's utf8.Valid decides, since label values that Prometheus refuses must be refused here
+ * too:
  *
  *   lead byte   next byte    more    code points
  *   00..7F                           U+0000..007F

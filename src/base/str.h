@@ -15,7 +15,7 @@ struct str {
 };
 
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_NONE ((struct str){NULL, 0})
+#define STR_NONE     ((struct str){NULL, 0})
 /* For printf: "%.*s", STR_ARGS(s) */
 #define STR_ARGS(s) (int)(s).n, (s).p
 
@@ -54,9 +54,9 @@ bool str_eq_nocase(struct str a, struct str b); /* ASCII only */
 bool str_contains(struct str s, struct str what);
 /* Cuts s at the first `sep`: *head before it, *tail after it. False, head = s, tail empty, when there is none. */
 bool str_cut(struct str s, char sep, struct str *head, struct str *tail);
-struct str str_trim(struct str s); /* ASCII white space, both ends */
+struct str str_trim(struct str s);                 /* ASCII white space, both ends */
 struct str str_dup(struct arena *a, struct str s); /* also NUL-terminates the copy, beyond n */
-char *str_to_c(struct str s);      /* malloc'd, NUL-terminated; the caller frees */
-bool str_is_utf8(struct str s);    /* as Go's utf8.Valid: no surrogates, no overlong forms, up to U+10FFFF */
+char *str_to_c(struct str s);                      /* malloc'd, NUL-terminated; the caller frees */
+bool str_is_utf8(struct str s); /* as Go's utf8.Valid: no surrogates, no overlong forms, up to U+10FFFF */
 
 #endif

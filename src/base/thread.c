@@ -1,9 +1,9 @@
 /* thread: starting one.
  *
  * A signal is delivered to any thread that does not block it, and would interrupt a system call there. leadline handles
- * signals in one place, the control loop, so every thread that it starts blocks them all: the mask is set before the thread
- * is made, and is inherited. SIGPIPE comes as an error of write() instead. (Signals that mean a crash are delivered anyway.)
- * Names are what `top -H` and a core dump show.
+ * signals in one place, the control loop, so every thread that it starts blocks them all: the mask is set before the
+ * thread is made, and is inherited. SIGPIPE comes as an error of write() instead. (Signals that mean a crash are
+ * delivered anyway.) Names are what `top -H` and a core dump show.
  */
 #include "base/thread.h"
 

@@ -4,9 +4,9 @@
  *   size, base 2          1KiB512B     fractions allowed, [K M G T P E]iB or [K..E]B (both 1024), not mixed; 0 alone
  *   Go duration           1.5h, -2m    fractions, sign, units h m s ms us ns in any order; 0 alone
  *
- * They agree with prometheus/common/model.ParseDuration, alecthomas/units.ParseBase2Bytes and time.ParseDuration on what is
- * accepted, on the value, and on the words of an error, since people paste those into search fields. Sizes are summed in
- * double precision as in the original, so that even the rounding is the same. Pure functions; any thread.
+ * They agree with prometheus/common/model.ParseDuration, alecthomas/units.ParseBase2Bytes and time.ParseDuration on
+ * what is accepted, on the value, and on the words of an error, since people paste those into search fields. Sizes are
+ * summed in double precision as in the original, so that even the rounding is the same. Pure functions; any thread.
  */
 #include "base/units.h"
 
@@ -61,8 +61,12 @@ static enum err fail(struct diag *d, const char *before, struct str what, const 
 enum err units_parse_duration(struct str s, int64_t *out_ms, struct diag *d)
 {
     static const struct unit units[] = {
-        {"y", 365ULL * 24 * 3600 * 1000000000}, {"w", 7ULL * 24 * 3600 * 1000000000}, {"d", 24ULL * 3600 * 1000000000},
-        {"h", 3600ULL * 1000000000},            {"m", 60ULL * 1000000000},            {"s", 1000000000ULL},
+        {"y", 365ULL * 24 * 3600 * 1000000000},
+        {"w", 7ULL * 24 * 3600 * 1000000000},
+        {"d", 24ULL * 3600 * 1000000000},
+        {"h", 3600ULL * 1000000000},
+        {"m", 60ULL * 1000000000},
+        {"s", 1000000000ULL},
         {"ms", 1000000ULL},
     };
     const char *invalid = "not a valid duration string: ";
@@ -98,8 +102,12 @@ void units_print_duration(struct buf *b, int64_t ms)
         uint64_t ms;
         bool exact; /* years and weeks only where nothing is left over: 90d reads better than 12w6d */
     } units[] = {
-        {"y", 365ULL * 24 * 3600 * 1000, true}, {"w", 7ULL * 24 * 3600 * 1000, true}, {"d", 24ULL * 3600 * 1000, false},
-        {"h", 3600ULL * 1000, false},           {"m", 60ULL * 1000, false},           {"s", 1000, false},
+        {"y", 365ULL * 24 * 3600 * 1000, true},
+        {"w", 7ULL * 24 * 3600 * 1000, true},
+        {"d", 24ULL * 3600 * 1000, false},
+        {"h", 3600ULL * 1000, false},
+        {"m", 60ULL * 1000, false},
+        {"s", 1000, false},
         {"ms", 1, false},
     };
     if (ms == 0) {
@@ -242,7 +250,7 @@ static uint64_t go_fraction(struct str digits, double *scale)
 enum err units_parse_go_duration(struct str s, int64_t *out_ns, struct diag *d)
 {
     static const struct unit units[] = {
-        {"ns", 1},          {"us", 1000},          {"\xC2\xB5s", 1000},       {"\xCE\xBCs", 1000},
+        {"ns", 1},          {"us", 1000},         {"\xC2\xB5s", 1000},       {"\xCE\xBCs", 1000},
         {"ms", 1000000ULL}, {"s", 1000000000ULL}, {"m", 60ULL * 1000000000}, {"h", 3600ULL * 1000000000},
     };
     const char *invalid = "time: invalid duration ";

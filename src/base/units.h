@@ -9,7 +9,8 @@
 #include "base/str.h"
 
 /* "1h30m", "15s", "500ms", "1y2w3d", "0": units y w d h m s ms, each at most once, in this order. Milliseconds.
- * Errors in the original's words: `empty duration string`, `not a valid duration string: "x"`, `duration out of range`. */
+ * Errors in the original's words: `empty duration string`, `not a valid duration string: "x"`, `duration out of range`.
+ */
 enum err units_parse_duration(struct str s, int64_t *out_ms, struct diag *d) MUST_USE;
 /* The way back: 90000 -> "1m30s", 0 -> "0s". */
 void units_print_duration(struct buf *b, int64_t ms);

@@ -2,16 +2,17 @@
  *
  *   loops --post--> [ first -> ... -> last ] --run--> on this thread --loop_post--> done, on the job's loop
  *
- * The spool appends, syncs and removes files; each lane has one operation in flight, and order matters (a rename after the
- * sync of what is renamed). So there is one thread and one queue, without priorities. libuv's pool is not used: its few
- * threads also look up names, and a hung file system would take them all.
+ * The spool appends, syncs and removes files; each lane has one operation in flight, and order matters (a rename after
+ * the sync of what is renamed). So there is one thread and one queue, without priorities. libuv's pool is not used: its
+ * few threads also look up names, and a hung file system would take them all.
  *
- * A job is handed over whole by io_thread_post and comes back whole with done. Its message is linked into the mailbox of the
- * loop it names; if that loop has ended, the message's own drop is called. A job without a loop belongs to its run function
- * from the moment that is called.
+ * A job is handed over whole by io_thread_post and comes back whole with done. Its message is linked into the mailbox
+ * of the loop it names; if that loop has ended, the message's own drop is called. A job without a loop belongs to its
+ * run function from the moment that is called.
  *
- * Stopping waits for the queue, but not for ever: a file system that hangs must not keep a task from ending. Then the thread
- * is left behind with its jobs, since their loops may be gone by then; it never comes back, or frees itself when it does.
+ * Stopping waits for the queue, but not for ever: a file system that hangs must not keep a task from ending. Then the
+ * thread is left behind with its jobs, since their loops may be gone by then; it never comes back, or frees itself when
+ * it does.
  */
 #include "loop/io_thread.h"
 

@@ -9,7 +9,7 @@
 struct io_thread;
 
 struct io_job {
-    struct message message;           /* used for the way back */
+    struct message message; /* used for the way back */
     struct io_job *next;
     struct loop *loop;                /* where done runs; NULL: nowhere, `done` is not called */
     void (*run)(struct io_job *job);  /* on the I/O thread */

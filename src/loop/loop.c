@@ -2,13 +2,14 @@
  *
  *   other threads --loop_post--> [ list under a mutex ] --uv_async--> drained whole on the loop's thread
  *
- * Only uv_async_send may be called from outside, and several sends may wake a loop once; so each wake takes the whole list
- * (one swap under the lock) and delivers it in order. A poster signals only when the list was empty: a loop that is behind
- * is not signalled again and again.
+ * Only uv_async_send may be called from outside, and several sends may wake a loop once; so each wake takes the whole
+ * list (one swap under the lock) and delivers it in order. A poster signals only when the list was empty: a loop that
+ * is behind is not signalled again and again.
  *
- * Ending: loop_stop lets go of the two handles that keep a loop alive by itself (mailbox and timer), so loop_run returns as
- * soon as every other handle has been closed by its owner. Until then messages are delivered and timers fire as ever, so
- * that "close yourself" can be a message too. What is posted after that stays in the list, and loop_free drops it:
+ * Ending: loop_stop lets go of the two handles that keep a loop alive by itself (mailbox and timer), so loop_run
+ * returns as soon as every other handle has been closed by its owner. Until then messages are delivered and timers fire
+ * as ever, so that "close yourself" can be a message too. What is posted after that stays in the list, and loop_free
+ * drops it:
  *
  *   new -> run ......... stop ......... run returns .... free
  *          delivering     delivering    kept             dropping; no one may post from here on

@@ -1,6 +1,7 @@
 /* loop: libuv made ours. One loop per thread; everything here but loop_post is for the loop's own thread.
  *
- * - timers live inside the caller's structs, cost nothing when idle, and need no closing: one heap and one uv_timer a loop;
+ * - timers live inside the caller's structs, cost nothing when idle, and need no closing: one heap and one uv_timer a
+ * loop;
  * - a message is how anything crosses threads: the poster hands over the message and all it points to, whole;
  * - loop_run returns after loop_stop when every handle that was opened through this header has been closed.
  */
@@ -19,7 +20,7 @@ struct loop *loop_new(const char *name); /* name: of the thread, at most 15 char
 void loop_run(struct loop *loop);        /* on the calling thread, which becomes the loop's */
 void loop_stop(struct loop *loop);       /* from a callback of this loop */
 void loop_free(struct loop *loop);       /* after loop_run returned; undelivered messages are dropped by their `drop` */
-struct uv_loop_s *loop_uv(struct loop *loop); /* for net/ and loop/ only */
+struct uv_loop_s *loop_uv(struct loop *loop);  /* for net/ and loop/ only */
 uint64_t loop_now_ms(const struct loop *loop); /* monotonic, as of this wake-up */
 void loop_update_time(struct loop *loop);
 
@@ -29,8 +30,8 @@ struct timer;
 typedef void(timer_fn)(struct timer *t);
 
 struct timer {
-    uint64_t due_ns;     /* CLOCK_MONOTONIC */
-    uint32_t position;   /* in the heap, from 1; 0 = not armed */
+    uint64_t due_ns;   /* CLOCK_MONOTONIC */
+    uint32_t position; /* in the heap, from 1; 0 = not armed */
     timer_fn *fn;
     struct loop *loop;
 };

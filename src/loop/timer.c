@@ -1,14 +1,16 @@
 /* timer: a loop's timers, in one heap behind one uv_timer.
  *
- * Ten thousand targets have a timer each, mostly far in the future, often re-armed. A uv_timer_t of libuv is 150 bytes, must
- * be closed, and calls back before it may be freed. Ours are 40 bytes inside the caller's struct: a binary heap by due time,
- * each timer knowing its place in it, so that stopping and moving are O(log n) and freeing a stopped one needs no ceremony.
+ * Ten thousand targets have a timer each, mostly far in the future, often re-armed. A uv_timer_t of libuv is 150 bytes,
+ * must be closed, and calls back before it may be freed. Ours are 40 bytes inside the caller's struct: a binary heap by
+ * due time, each timer knowing its place in it, so that stopping and moving are O(log n) and freeing a stopped one
+ * needs no ceremony.
  *
  *   heap[0] is due first; children of i are 2i+1 and 2i+2; heap[i]->position == i + 1
  *
- * The one uv_timer is armed for heap[0], rounded up to whole milliseconds (its resolution), and moved only when that changes.
- * When it fires, every timer that is due by then runs, in order of its time; one that arms itself again for now or the past
- * waits for the next turn of the loop, so that a busy timer cannot starve sockets. Times are CLOCK_MONOTONIC as libuv's own.
+ * The one uv_timer is armed for heap[0], rounded up to whole milliseconds (its resolution), and moved only when that
+ * changes. When it fires, every timer that is due by then runs, in order of its time; one that arms itself again for
+ * now or the past waits for the next turn of the loop, so that a busy timer cannot starve sockets. Times are
+ * CLOCK_MONOTONIC as libuv's own.
  */
 #include "loop/loop_int.h"
 

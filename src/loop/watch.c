@@ -1,13 +1,13 @@
 /* watch: a directory whose files someone else replaces.
  *
- * Target lists and configuration are rewritten by other programs: by rename, by writing in place, or (in Kubernetes) by moving
- * a symbolic link. inotify, through libuv, says that something happened in the directory; what it was is not worth knowing,
- * since the reader reads everything again. Writers produce bursts (create, write, write, chmod, rename), so the first event
- * arms a timer and the callback comes once, 50 ms later; what happens meanwhile is in that reading, and what happens after
- * it arms the timer again. So at most one call per 50 ms, and none is lost.
+ * Target lists and configuration are rewritten by other programs: by rename, by writing in place, or (in Kubernetes) by
+ * moving a symbolic link. inotify, through libuv, says that something happened in the directory; what it was is not
+ * worth knowing, since the reader reads everything again. Writers produce bursts (create, write, write, chmod, rename),
+ * so the first event arms a timer and the callback comes once, 50 ms later; what happens meanwhile is in that reading,
+ * and what happens after it arms the timer again. So at most one call per 50 ms, and none is lost.
  *
- * A watch follows the directory's inode: if the directory itself is removed, nothing is ever reported again; whoever needs
- * more than that also reads from time to time. One thread, the loop's.
+ * A watch follows the directory's inode: if the directory itself is removed, nothing is ever reported again; whoever
+ * needs more than that also reads from time to time. One thread, the loop's.
  */
 #include "loop/loop_int.h"
 

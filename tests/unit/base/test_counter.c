@@ -49,9 +49,10 @@ static void histograms_are_cumulative(void **state)
     counter_histogram_observe(h, 7);
     AUTO_BUF out = {0};
     counters_print(set, &out);
-    assert_string_equal(out.p, "# HELP d_seconds D.\n# TYPE d_seconds histogram\n"
-                               "d_seconds_bucket{w=\"1\",le=\"0.1\"} 1\nd_seconds_bucket{w=\"1\",le=\"1\"} 2\n"
-                               "d_seconds_bucket{w=\"1\",le=\"+Inf\"} 3\nd_seconds_sum{w=\"1\"} 7.6\nd_seconds_count{w=\"1\"} 3\n");
+    assert_string_equal(
+        out.p, "# HELP d_seconds D.\n# TYPE d_seconds histogram\n"
+               "d_seconds_bucket{w=\"1\",le=\"0.1\"} 1\nd_seconds_bucket{w=\"1\",le=\"1\"} 2\n"
+               "d_seconds_bucket{w=\"1\",le=\"+Inf\"} 3\nd_seconds_sum{w=\"1\"} 7.6\nd_seconds_count{w=\"1\"} 3\n");
     counter_histogram_release(set, h);
     counters_free(set);
 }

@@ -54,14 +54,16 @@ static void logfmt(void **state)
     struct run r = {0};
     start(&r, LOG_INFO, LOG_LOGFMT);
     log_line(r.log, LOG_WARN, "/src/a/manager.c", 118, "scrape failed",
-             (struct log_field[]){F_C("target", "http://x/metrics"), F_STR("err", STR("a \"b\"\n")), F_INT("n", -5), F_DOUBLE("f", 1e21),
-                                  F_C("empty", ""), F_C("eq", "a=b"), F_C("slash", "a\\b"), F_C("uni", "é"), F_C("nbsp", "\u00a0")},
+             (struct log_field[]){F_C("target", "http://x/metrics"), F_STR("err", STR("a \"b\"\n")), F_INT("n", -5),
+                                  F_DOUBLE("f", 1e21), F_C("empty", ""), F_C("eq", "a=b"), F_C("slash", "a\\b"),
+                                  F_C("uni", "é"), F_C("nbsp", "\u00a0")},
              9);
     log_debug(r.log, "unseen");
     finish(&r);
-    assert_string_equal(behind_time(r.text.p, "time=", ' '),
-                        " level=WARN source=manager.c:118 msg=\"scrape failed\" target=http://x/metrics err=\"a \\\"b\\\"\\n\" n=-5 "
-                        "f=1e+21 empty=\"\" eq=\"a=b\" slash=a\\b uni=é nbsp=\"\\u00a0\"\n");
+    assert_string_equal(
+        behind_time(r.text.p, "time=", ' '),
+        " level=WARN source=manager.c:118 msg=\"scrape failed\" target=http://x/metrics err=\"a \\\"b\\\"\\n\" n=-5 "
+        "f=1e+21 empty=\"\" eq=\"a=b\" slash=a\\b uni=é nbsp=\"\\u00a0\"\n");
     buf_release(&r.text);
 }
 
@@ -74,7 +76,10 @@ static void json(void **state)
     int line = __LINE__ - 1;
     finish(&r);
     char want[200];
-    snprintf(want, sizeof(want), "\",\"level\":\"DEBUG\",\"source\":\"test_log.c:%d\",\"msg\":\"two \\\"words\\\"\",\"k\":\"v\\ufffd\",\"n\":7,\"inf\":\"-Inf\"}\n", line);
+    snprintf(want, sizeof(want),
+             "\",\"level\":\"DEBUG\",\"source\":\"test_log.c:%d\",\"msg\":\"two "
+             "\\\"words\\\"\",\"k\":\"v\\ufffd\",\"n\":7,\"inf\":\"-Inf\"}\n",
+             line);
     assert_string_equal(behind_time(r.text.p, "{\"time\":\"", '"'), want);
     buf_release(&r.text);
 }

@@ -46,7 +46,9 @@ static void reads_as_go(void **state)
     int n = 0;
     for (; table_next(&t, '\t', f, 3) == 3; n++) {
         double v = 42;
-        enum err e = num_parse_double(f[0], &v), want = str_eq_c(f[1], "ok") ? OK : str_eq_c(f[1], "range") ? ERR_LIMIT : ERR_SYNTAX;
+        enum err e = num_parse_double(f[0], &v), want = str_eq_c(f[1], "ok")      ? OK
+                                                        : str_eq_c(f[1], "range") ? ERR_LIMIT
+                                                                                  : ERR_SYNTAX;
         if (e != want)
             fail_msg("%.*s: got %s, want %.*s", STR_ARGS(f[0]), err_name(e), STR_ARGS(f[1]));
         double expected = double_of(table_hex(f[2]));
@@ -64,7 +66,9 @@ static void agrees_with_the_c_library(void **state)
     for (int i = 0; i < 200000; i++) {
         char text[64];
         double v = i % 2 ? double_of(unit_random_u64(&r))
-                         : (double)(int64_t)unit_random_below(&r, 1000000000000) / (double)(1 + unit_random_below(&r, 1000)), back, other;
+                         : (double)(int64_t)unit_random_below(&r, 1000000000000) /
+                               (double)(1 + unit_random_below(&r, 1000)),
+               back, other;
         if (!isfinite(v))
             continue;
         size_t n = num_print_double(v, text);

@@ -1,4 +1,5 @@
-/* Regular expressions: match, expansion and error texts as Go gives them for Prometheus' wrapped patterns (data/regex.txt). */
+/* Regular expressions: match, expansion and error texts as Go gives them for Prometheus' wrapped patterns
+ * (data/regex.txt). */
 #include "unit.h"
 
 #include <pthread.h>
@@ -45,7 +46,8 @@ static void check_match(struct str pattern, struct str text, struct str template
     struct str got = buf_view(&out);
     got = str_from(got.p + 7, got.n - 7);
     if (!str_eq(got, result ? *result : STR_NONE))
-        fail_msg("%.*s on \"%.*s\" with %.*s: %.*s", STR_ARGS(pattern), STR_ARGS(text), STR_ARGS(template), STR_ARGS(got));
+        fail_msg("%.*s on \"%.*s\" with %.*s: %.*s", STR_ARGS(pattern), STR_ARGS(text), STR_ARGS(template),
+                 STR_ARGS(got));
     regex_free(re);
 }
 
@@ -153,12 +155,9 @@ static void long_text_with_nested_repeats_is_quick(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(behaves_as_go),
-        cmocka_unit_test(keeps_its_pattern),
-        cmocka_unit_test(many_alternatives),
-        cmocka_unit_test(threads_share_one),
-        cmocka_unit_test(invalid_utf8_is_refused),
-        cmocka_unit_test(long_text_with_nested_repeats_is_quick),
+        cmocka_unit_test(behaves_as_go),           cmocka_unit_test(keeps_its_pattern),
+        cmocka_unit_test(many_alternatives),       cmocka_unit_test(threads_share_one),
+        cmocka_unit_test(invalid_utf8_is_refused), cmocka_unit_test(long_text_with_nested_repeats_is_quick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

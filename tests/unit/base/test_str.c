@@ -12,9 +12,11 @@ static void comparing(void **state)
     assert_true(str_cmp(STR("a"), STR("ab")) < 0);
     assert_true(str_cmp(STR("\xff"), STR("a")) > 0);
     assert_int_equal(str_cmp(STR_NONE, STR("")), 0);
-    assert_true(str_starts(STR("abc"), STR("ab")) && str_starts(STR("abc"), STR_NONE) && !str_starts(STR("a"), STR("ab")));
+    assert_true(str_starts(STR("abc"), STR("ab")) && str_starts(STR("abc"), STR_NONE) &&
+                !str_starts(STR("a"), STR("ab")));
     assert_true(str_ends(STR("abc"), STR("bc")) && str_ends(STR("abc"), STR_NONE) && !str_ends(STR("c"), STR("bc")));
-    assert_true(str_contains(STR("abc"), STR("b")) && str_contains(STR_NONE, STR("")) && !str_contains(STR("ab"), STR("abc")));
+    assert_true(str_contains(STR("abc"), STR("b")) && str_contains(STR_NONE, STR("")) &&
+                !str_contains(STR("ab"), STR("abc")));
 }
 
 static void cutting(void **state)
@@ -40,11 +42,36 @@ static void cutting(void **state)
 static void utf8(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "plain ascii of more than eight bytes", "é", "߿", "ࠀ", "日本語", "\xED\x9F\xBF", "\xEE\x80\x80",
-                                       "\xEF\xBF\xBF", "😀", "\xF4\x8F\xBF\xBF", "12345678é", "1234567é9"};
-    static const char *const bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xC3", "\xE0\x9F\xBF", "\xE2\x82", "\xED\xA0\x80", "\xED\xBF\xBF",
-                                      "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "12345678\xFF", "é\xE9", "\xC3(",
-                                      "\xE2\x28\xA1", "\xF0\x9F\x98"};
+    static const char *const good[] = {"",
+                                       "plain ascii of more than eight bytes",
+                                       "é",
+                                       "߿",
+                                       "ࠀ",
+                                       "日本語",
+                                       "\xED\x9F\xBF",
+                                       "\xEE\x80\x80",
+                                       "\xEF\xBF\xBF",
+                                       "😀",
+                                       "\xF4\x8F\xBF\xBF",
+                                       "12345678é",
+                                       "1234567é9"};
+    static const char *const bad[] = {"\x80",
+                                      "\xC0\x80",
+                                      "\xC1\xBF",
+                                      "\xC3",
+                                      "\xE0\x9F\xBF",
+                                      "\xE2\x82",
+                                      "\xED\xA0\x80",
+                                      "\xED\xBF\xBF",
+                                      "\xF0\x8F\xBF\xBF",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\xFF",
+                                      "12345678\xFF",
+                                      "é\xE9",
+                                      "\xC3(",
+                                      "\xE2\x28\xA1",
+                                      "\xF0\x9F\x98"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_true(str_is_utf8(str_c(good[i])));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
