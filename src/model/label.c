@@ -248,8 +248,9 @@ static void set_entry(struct labels_builder *b, struct str name, struct str valu
 
 void labels_builder_set_all(struct labels_builder *b, struct labels l, bool from_scope)
 {
-    bool base = b->n == 0 && b->last_order == 0;
+    bool base = !b->begun && b->n == 0;
 
+    b->begun = true;
     reserve(b, b->n + l.n);
     for (uint32_t i = 0; i < l.n; i++) {
         struct label at = l.v[i];

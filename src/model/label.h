@@ -57,12 +57,13 @@ struct labels_builder {
     struct labels_entry *v; /* sorted by name */
     uint32_t n, cap;
     uint32_t last_order;
+    bool begun;             /* the base is there, be it empty */
     struct arena *arena;    /* entries and changed values; names and values given in are borrowed */
     bool read_scope;        /* a scope label's value was read */
 };
 
 void labels_builder_init(struct labels_builder *b, struct arena *a); /* empty; the arena may hold other things too */
-/* On top of what is there. Into a builder without entries the labels go as its base. Empty values delete. */
+/* On top of what is there. The first call on a new builder gives its base. Empty values delete. */
 void labels_builder_set_all(struct labels_builder *b, struct labels l, bool from_scope);
 /* The entry as it is, without noting anything, or NULL. */
 const struct labels_entry *labels_builder_find(const struct labels_builder *b, struct str name);
