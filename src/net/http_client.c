@@ -1,0 +1,739 @@
+/* http_client: requests from start to done, whatever carries them.
+ *
+ *   http_start -> credentials -> route -> name -> turn -> transport -> (redirect: back to route) -> done
+ *
+ * An *exchange* is one request with everything that belongs to it; exchanges are pooled by concurrency, so that an idle
+ * peer is a struct of some 60 bytes, its URL and a connection. `route` decides per URL: a proxy or not, libcurl or
+ * plain sockets. `name` finds addresses by the resolver, for both transports. `turn` bounds how many connect at once (a
+ * connecting curl handle holds 16 KB, a SYN to nowhere holds it for the whole time-out); whoever has an open connection
+ * goes ahead, the others wait first come, first served, inside their own deadline. Redirects are followed here and not
+ * by libcurl, so that names are resolved by us, both transports behave alike, and what leaves the host is decided once.
+ *
+ * Invariants:
+ *  - an exchange is in exactly one list (running, queued, ended) until its `done` runs, and peer->x points to it;
+ *  - `done` never runs below http_start, http_cancel or http_client_free: they put it on `ended` and a timer of 0 ms
+ * does the rest; `holding` is how the transports' synchronous failures find that out;
+ *  - `done` may start, cancel and free anything, the client included; nothing of the exchange's peer is touched after
+ * it.
+ *
+ * The end of a client waits for the poller's handle to close; the last of (that, the last peer's end) frees the memory.
+ *
+ * Thread: the loop's own. One deadline timer an exchange covers everything: name, queue, connect, body, redirects.
+ */
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+
+#include "base/mem.h"
+#include "net/credentials.h"
+#include "net/http_client_int.h"
+#include "net/proxy.h"
+
+enum {
+    MAX_CONNECTING_DEFAULT = 256,
+    MAX_REDIRECTS = 10,
+    MAX_URL_BYTES = 16 * 1024,
+    MAX_SPARE = 64,
+    KEEP_BUFFER_BYTES = 4096, /* of a pooled exchange */
+};
+
+static const struct http_options no_options = {.follow_redirects = true, .enable_http2 = true};
+
+static void exchange_turn(struct exchange *x);
+
+/* ---- lists ---- */
+
+static void list_add(struct exchange_list *list, struct exchange *x)
+{
+    x->list = list;
+    x->next = NULL;
+    x->prev = list->last;
+    *(list->last ? &list->last->next : &list->first) = x;
+    list->last = x;
+}
+
+static void list_remove(struct exchange *x)
+{
+    if (!x->list) {
+        return;
+    }
+    *(x->prev ? &x->prev->next : &x->list->first) = x->next;
+    *(x->next ? &x->next->prev : &x->list->last) = x->prev;
+    x->list = NULL;
+    x->prev = x->next = NULL;
+}
+
+static void list_move(struct exchange_list *list, struct exchange *x)
+{
+    list_remove(x);
+    list_add(list, x);
+}
+
+/* ---- exchanges ---- */
+
+static struct exchange *exchange_new(struct http_client *c)
+{
+    struct exchange *x = c->spare;
+    if (!x) {
+        return NEW(struct exchange);
+    }
+    c->spare = x->next;
+    c->n_spare--;
+    return x;
+}
+
+static void buf_reuse(struct buf *b)
+{
+    if (b->cap > KEEP_BUFFER_BYTES) {
+        buf_release(b);
+    }
+    buf_clear(b);
+}
+
+static void exchange_destroy(struct exchange *x)
+{
+    buf_release(&x->redirect_url);
+    buf_release(&x->authorization);
+    buf_release(&x->head_bytes);
+    buf_release(&x->plain.out);
+    http_head_release(&x->head);
+    free(x);
+}
+
+/* Back to the pool, with its small buffers. */
+static void exchange_recycle(struct http_client *c, struct exchange *x)
+{
+    if (x->authorization.p) {
+        explicit_bzero(x->authorization.p, x->authorization.n);
+    }
+    if (c->freed || c->n_spare >= MAX_SPARE) {
+        exchange_destroy(x);
+        return;
+    }
+    buf_reuse(&x->redirect_url);
+    buf_reuse(&x->authorization);
+    buf_reuse(&x->head_bytes);
+    buf_reuse(&x->plain.out);
+    struct buf url = x->redirect_url, authorization = x->authorization, head = x->head_bytes, out = x->plain.out;
+    struct http_head fields = x->head;
+    memset(x, 0, sizeof(*x));
+    x->redirect_url = url;
+    x->authorization = authorization;
+    x->head_bytes = head;
+    x->plain.out = out;
+    x->head = fields;
+    x->next = c->spare;
+    c->spare = x;
+    c->n_spare++;
+}
+
+static void kick_due(struct timer *t);
+
+static void kick(struct http_client *c)
+{
+    if (!timer_armed(&c->kick)) {
+        timer_start(c->loop, &c->kick, 0, kick_due);
+    }
+}
+
+static void release_turn(struct exchange *x)
+{
+    if (!x->connecting) {
+        return;
+    }
+    x->connecting = false;
+    x->client->n_connecting--;
+    if (x->client->queued.first) {
+        kick(x->client);
+    }
+}
+
+void exchange_connected(struct exchange *x)
+{
+    x->response.connected = true;
+    release_turn(x);
+}
+
+/* Whatever x is doing, it stops. */
+static void exchange_halt(struct exchange *x)
+{
+    timer_stop(&x->deadline);
+    resolver_cancel(&x->lookup);
+    if (x->state == EXCHANGE_RUNNING) {
+        x->via->abort(x);
+    }
+    release_turn(x);
+    x->state = EXCHANGE_ENDED;
+}
+
+static void fill_response(struct exchange *x)
+{
+    struct http_response *r = &x->response;
+    r->err = x->err;
+    r->body = x->request->response_body;
+    if (x->err) {
+        return;
+    }
+    r->status = x->head.status;
+    r->headers = x->head.fields;
+    r->n_headers = (int)x->head.n_fields;
+    r->content_type = http_head_get(&x->head, STR("Content-Type"));
+    r->content_encoding = http_head_get(&x->head, STR("Content-Encoding"));
+    r->retry_after = http_head_get(&x->head, STR("Retry-After"));
+    r->date = http_head_get(&x->head, STR("Date"));
+}
+
+static void exchange_deliver(struct exchange *x)
+{
+    struct http_client *c = x->client;
+    list_remove(x);
+    x->peer->x = NULL;
+    x->request->transport = NULL;
+    fill_response(x);
+    x->request->done(x->request, &x->response);
+    exchange_recycle(c, x);
+}
+
+/* Ends x with what is in err and response.diag: now, or as soon as nobody of ours is on the stack. */
+static void exchange_finish(struct exchange *x, enum err err)
+{
+    x->err = err;
+    x->state = EXCHANGE_ENDED;
+    timer_stop(&x->deadline);
+    release_turn(x);
+    if (x->client->holding) {
+        list_move(&x->client->ended, x);
+        kick(x->client);
+        return;
+    }
+    exchange_deliver(x);
+}
+
+static void deadline_due(struct timer *t)
+{
+    struct exchange *x = CONTAINER_OF(t, struct exchange, deadline);
+    exchange_halt(x);
+    diag_reset(&x->response.diag);
+    exchange_finish(x, diag_set(&x->response.diag, ERR_TIMEOUT, "context deadline exceeded"));
+}
+
+static void kick_due(struct timer *t)
+{
+    struct http_client *c = CONTAINER_OF(t, struct http_client, kick);
+    while (c->ended.first && !c->freed) {
+        exchange_deliver(c->ended.first);
+    }
+    c->holding++;
+    while (c->queued.first && c->n_connecting < c->limits.max_connecting && !c->freed) {
+        exchange_turn(c->queued.first);
+    }
+    c->holding--;
+}
+
+/* ---- the body ---- */
+
+enum err exchange_body_limit(struct exchange *x)
+{
+    return diag_set(&x->response.diag, ERR_LIMIT, "body size limit exceeded");
+}
+
+enum err exchange_body(struct exchange *x, const void *p, size_t n)
+{
+    if (n > x->body_max - x->body_n) {
+        return exchange_body_limit(x);
+    }
+    x->body_n += n;
+    if (x->request->response_body) {
+        buf_append(x->body, p, n);
+    }
+    return OK;
+}
+
+/* ---- words ---- */
+
+void exchange_print_place(struct buf *b, const struct exchange *x, int at)
+{
+    if (at < x->addresses.n) {
+        struct net_address a = x->addresses.a[at];
+        net_address_set_port(&a, x->connect_port);
+        net_address_print(b, &a);
+        return;
+    }
+    buf_printf(b, "%.*s:%u", STR_ARGS(x->connect_host), x->connect_port);
+}
+
+enum err http_say_errno(struct diag *d, int number, const char *doing, const char *place, const char *call)
+{
+    AUTO_BUF text = {0};
+    buf_c(&text, number == ETIMEDOUT ? "i/o timeout" : strerror(number));
+    text.p[0] = (char)tolower((unsigned char)text.p[0]);
+    d->sys_errno = number;
+    return diag_set(d, ERR_NET, "%s tcp %s: %s: %s", doing, place, call, text.p);
+}
+
+/* ---- fields ---- */
+
+static bool has_field(const struct http_header *h, int n, struct str name)
+{
+    for (int i = 0; i < n; i++) {
+        if (str_eq_nocase(h[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool request_has(const struct exchange *x, struct str name)
+{
+    return has_field(x->request->headers, x->request->n_headers, name) ||
+           has_field(x->peer->options->headers, x->peer->options->n_headers, name);
+}
+
+/* After a redirect to elsewhere nothing secret goes along, and a body that was dropped takes its description with it.
+ */
+static bool field_stays_back(const struct exchange *x, const struct http_header *h)
+{
+    static const char *const sensitive[] = {"Authorization",       "Www-Authenticate",   "Cookie", "Cookie2",
+                                            "Proxy-Authorization", "Proxy-Authenticate", "Host"};
+    for (size_t i = 0; x->left_host && i < COUNT_OF(sensitive); i++) {
+        if (h->secret || h->file.n || str_eq_nocase(h->name, str_c(sensitive[i]))) {
+            return true;
+        }
+    }
+    bool body_dropped = x->request->body.n && !x->request_body.n;
+    return body_dropped && h->name.n > 8 && str_eq_nocase(str_from(h->name.p, 8), STR("Content-"));
+}
+
+/* Of a field kept in a file, the text that exchange_prepare has found readable. */
+static struct str field_value(struct exchange *x, const struct http_header *h)
+{
+    struct str text = STR_NONE;
+    if (h->file.n == 0) {
+        return h->value;
+    }
+    struct http_client *c = x->client;
+    return credentials_file(c->credentials, h->file, loop_now_ms(c->loop), &text, NULL) == OK ? text : STR_NONE;
+}
+
+static void each_of(struct exchange *x, const struct http_header *h, int n, bool unless_in_request,
+                    exchange_field_fn *fn, void *ctx)
+{
+    for (int i = 0; i < n; i++) {
+        bool overridden = unless_in_request && has_field(x->request->headers, x->request->n_headers, h[i].name);
+        if (!overridden && !field_stays_back(x, &h[i])) {
+            fn(ctx, h[i].name, field_value(x, &h[i]));
+        }
+    }
+}
+
+void exchange_each_field(struct exchange *x, exchange_field_fn *fn, void *ctx)
+{
+    const struct http_options *o = x->peer->options;
+    if (x->left_host || !request_has(x, STR("Host"))) {
+        char text[300];
+        AUTO_BUF long_text = {0};
+        bool plain = !memchr(x->url.host.p, ':', x->url.host.n) && x->url.host.n + x->url.port.n + 2 < sizeof(text);
+        if (plain) {
+            int n = snprintf(text, sizeof(text), x->url.port.n ? "%.*s:%.*s" : "%.*s", STR_ARGS(x->url.host),
+                             STR_ARGS(x->url.port));
+            fn(ctx, STR("Host"), str_from(text, (size_t)n));
+        } else {
+            http_url_print_host(&long_text, &x->url);
+            fn(ctx, STR("Host"), buf_view(&long_text));
+        }
+    }
+    if (x->client->limits.user_agent && !request_has(x, STR("User-Agent"))) {
+        fn(ctx, STR("User-Agent"), str_c(x->client->limits.user_agent));
+    }
+    each_of(x, o->headers, o->n_headers, true, fn, ctx);
+    each_of(x, x->request->headers, x->request->n_headers, false, fn, ctx);
+    if (x->authorization.n && !x->left_host) {
+        fn(ctx, STR("Authorization"), buf_view(&x->authorization));
+    }
+}
+
+static bool value_is_clean(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char b = (unsigned char)s.p[i];
+        if ((b < ' ' && b != '\t') || b == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct field_check {
+    struct exchange *x;
+    enum err err;
+};
+
+static void check_field(void *ctx, struct str name, struct str value)
+{
+    struct field_check *check = ctx;
+    bool ok = name.n > 0 && value_is_clean(value) && value_is_clean(name) && !memchr(name.p, ':', name.n) &&
+              !memchr(name.p, ' ', name.n);
+    if (!ok && !check->err) {
+        check->err =
+            diag_set(&check->x->response.diag, ERR_SYNTAX, "invalid header field value for \"%.*s\"", STR_ARGS(name));
+    }
+}
+
+/* ---- the way of an exchange ---- */
+
+static struct str exchange_url(const struct exchange *x)
+{
+    return x->redirect_url.n ? buf_view(&x->redirect_url) : str_from(x->peer->url, x->peer->url_n);
+}
+
+static enum err route_to_proxy(struct exchange *x)
+{
+    struct str scheme, rest, proxy = x->proxy, host, port, unused;
+    if (str_cut(proxy, ':', &scheme, &rest) && str_starts(rest, STR("//"))) {
+        rest = str_from(rest.p + 2, rest.n - 2);
+    } else {
+        scheme = STR("http");
+        rest = proxy;
+    }
+    str_cut(rest, '/', &rest, &unused);
+    const char *at = rest.n ? memrchr(rest.p, '@', rest.n) : NULL;
+    if (at) {
+        rest = str_from(at + 1, rest.n - (size_t)(at - rest.p) - 1);
+    }
+    AUTO_BUF text = {0};
+    buf_printf(&text, "http://%.*s", STR_ARGS(rest));
+    struct http_url u;
+    enum err err = http_url_parse(buf_view(&text), &u, &x->response.diag);
+    if (err) {
+        return err;
+    }
+    host = str_from(rest.p + (u.host.p - text.p) - 7, u.host.n);
+    port = u.port;
+    x->connect_host = host;
+    bool socks = str_starts(scheme, STR("socks"));
+    x->connect_port = port.n ? http_url_port(&u) : socks ? 1080 : str_eq(scheme, STR("https")) ? 443 : 80;
+    return OK;
+}
+
+/* Looks at the URL that is next: proxy, transport, host to connect to. */
+static enum err exchange_route(struct exchange *x)
+{
+    enum err err = http_url_parse(exchange_url(x), &x->url, &x->response.diag);
+    if (err) {
+        return err;
+    }
+    x->proxy = proxy_for(x->peer->options, &x->url);
+    x->connect_host = x->url.host;
+    x->connect_port = http_url_port(&x->url);
+    if (x->proxy.n) {
+        err = route_to_proxy(x);
+    }
+    bool common = strcmp(x->method, "GET") == 0 || strcmp(x->method, "POST") == 0;
+    bool plain = x->client->limits.transport == HTTP_TRANSPORT_AUTO && common && !http_url_is_tls(&x->url) &&
+                 !x->proxy.n && !x->redirects;
+    x->via = plain ? &plain_transport : &curl_transport;
+    return err;
+}
+
+static void exchange_run(struct exchange *x)
+{
+    x->state = EXCHANGE_RUNNING;
+    list_move(&x->client->running, x);
+    x->via->start(x);
+}
+
+/* The addresses are known: connect now, or wait until fewer do. */
+static void exchange_turn(struct exchange *x)
+{
+    struct http_client *c = x->client;
+    bool warm = x->via == &curl_transport && x->peer->curl_warm && !x->redirects;
+    if (!warm && c->n_connecting >= c->limits.max_connecting) {
+        x->state = EXCHANGE_QUEUED;
+        list_move(&c->queued, x);
+        return;
+    }
+    if (!warm) {
+        x->connecting = true;
+        c->n_connecting++;
+    }
+    exchange_run(x);
+}
+
+static void name_found(struct resolver_lookup *l, enum err err, const struct net_addresses *addresses,
+                       const struct diag *diag)
+{
+    struct exchange *x = CONTAINER_OF(l, struct exchange, lookup);
+    bool open = x->via == &curl_transport && x->peer->curl_warm && !x->redirects;
+    if (err && !open) {
+        exchange_finish(x, diag_set(&x->response.diag, err, "dial tcp: %s", diag->text));
+        return;
+    }
+    x->addresses = *addresses;
+    x->addresses.n = err ? 0 : addresses->n;
+    exchange_turn(x);
+}
+
+void exchange_go(struct exchange *x)
+{
+    if (x->via == &plain_transport && x->peer->fd >= 0) {
+        exchange_run(x);
+        return;
+    }
+    x->state = EXCHANGE_NAME;
+    list_move(&x->client->running, x);
+    struct net_address unused;
+    x->resolved_by_name = !net_address_parse(x->connect_host, &unused);
+    if (resolver_get(x->client->resolver, x->connect_host, &x->addresses) == OK) {
+        exchange_turn(x);
+        return;
+    }
+    x->lookup.fn = name_found;
+    resolver_start(x->client->resolver, x->connect_host, &x->lookup);
+}
+
+static enum err exchange_prepare(struct exchange *x)
+{
+    struct http_peer *p = x->peer;
+    enum err err = exchange_route(x);
+    if (!err && !request_has(x, STR("Authorization"))) {
+        err = credentials_print(x->client->credentials, p->options, &x->url, loop_now_ms(x->client->loop),
+                                &x->authorization, &x->response.diag);
+    }
+    for (int i = 0; !err && i < p->options->n_headers; i++) {
+        struct str unused, file = p->options->headers[i].file;
+        if (file.n) {
+            err = credentials_file(x->client->credentials, file, loop_now_ms(x->client->loop), &unused,
+                                   &x->response.diag);
+        }
+    }
+    if (err) {
+        return err;
+    }
+    struct field_check check = {x, OK};
+    exchange_each_field(x, check_field, &check);
+    return check.err;
+}
+
+/* ---- redirects ---- */
+
+static bool is_redirect(const struct exchange *x)
+{
+    int s = x->head.status;
+    return x->peer->options->follow_redirects && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) &&
+           http_head_get(&x->head, STR("Location")).n > 0;
+}
+
+static enum err redirect_to(struct exchange *x, struct str location)
+{
+    AUTO_BUF next = {0};
+    struct diag *d = &x->response.diag;
+    if (x->redirects == MAX_REDIRECTS) {
+        return diag_set(d, ERR_LIMIT, "stopped after %d redirects", MAX_REDIRECTS);
+    }
+    enum err err = http_url_join(exchange_url(x), location, &next, d);
+    if (err) {
+        return err;
+    }
+    struct http_url origin, to;
+    err = http_url_parse(str_from(x->peer->url, x->peer->url_n), &origin, d);
+    if (!err) {
+        err = http_url_parse(buf_view(&next), &to, d);
+    }
+    if (err) {
+        return err;
+    }
+    bool downgraded = http_url_is_tls(&origin) && !http_url_is_tls(&to);
+    x->left_host |= downgraded || !str_eq_nocase(origin.host, to.host);
+    x->redirects++;
+    buf_clear(&x->redirect_url);
+    buf_str(&x->redirect_url, buf_view(&next));
+    if (x->head.status <= 303 && strcmp(x->method, "HEAD") != 0) {
+        x->method = "GET";
+        x->request_body = STR_NONE;
+    }
+    return OK;
+}
+
+static void reset_answer(struct exchange *x)
+{
+    buf_clear(&x->head_bytes);
+    buf_clear(x->body);
+    x->head.n_fields = 0;
+    x->head.status = 0;
+    x->body_n = 0;
+}
+
+void exchange_end(struct exchange *x, enum err err)
+{
+    if (!err && x->via == &curl_transport) {
+        err = http_head_parse(&x->head_bytes, &x->head, &x->response.diag);
+    }
+    if (err || !is_redirect(x)) {
+        exchange_finish(x, err);
+        return;
+    }
+    release_turn(x);
+    err = redirect_to(x, http_head_get(&x->head, STR("Location")));
+    if (!err) {
+        reset_answer(x);
+        err = exchange_route(x);
+    }
+    if (err) {
+        exchange_finish(x, err);
+        return;
+    }
+    exchange_go(x);
+}
+
+/* ---- interface ---- */
+
+void http_start(struct http_peer *p, struct http_request *r)
+{
+    struct http_client *c = p->client;
+    CHECK(!p->x && !c->freed);
+    struct exchange *x = exchange_new(c);
+    x->client = c;
+    x->peer = p;
+    x->request = r;
+    x->method = r->method;
+    x->request_body = r->body;
+    x->body = r->response_body ? r->response_body : &c->discarded;
+    x->body_max = r->max_body ? r->max_body : HTTP_MAX_BODY_DEFAULT;
+    buf_clear(x->body);
+    p->x = x;
+    r->transport = x;
+    list_add(&c->running, x);
+    c->holding++;
+    if (r->timeout_ms) {
+        timer_start(c->loop, &x->deadline, r->timeout_ms, deadline_due);
+    }
+    enum err err = exchange_prepare(x);
+    if (err) {
+        exchange_finish(x, err);
+    } else {
+        exchange_go(x);
+    }
+    c->holding--;
+}
+
+static void exchange_cancel(struct exchange *x)
+{
+    struct http_client *c = x->client;
+    exchange_halt(x);
+    diag_reset(&x->response.diag);
+    c->holding++;
+    exchange_finish(x, diag_set(&x->response.diag, ERR_CANCELED, "context canceled"));
+    c->holding--;
+}
+
+void http_cancel(struct http_peer *p, struct http_request *r)
+{
+    if (p->x && p->x->request == r && p->x->state != EXCHANGE_ENDED) {
+        exchange_cancel(p->x);
+    }
+}
+
+enum err http_peer_new(struct http_client *c, struct str url, const struct http_options *options,
+                       struct http_peer **out, struct diag *d)
+{
+    struct http_url u;
+    if (url.n > MAX_URL_BYTES) {
+        return diag_set(d, ERR_LIMIT, "URL of %zu bytes is longer than %d", url.n, MAX_URL_BYTES);
+    }
+    enum err err = http_url_parse(url, &u, d);
+    if (err) {
+        return err;
+    }
+    struct http_peer *p = mem_zalloc(sizeof(*p) + url.n + 1);
+    p->client = c;
+    p->options = options ? options : &no_options;
+    p->fd = -1;
+    p->url_n = (uint16_t)url.n;
+    memcpy(p->url, url.p, url.n);
+    c->n_peers++;
+    *out = p;
+    return OK;
+}
+
+static void client_unref(struct http_client *c)
+{
+    if (c->closed && c->n_peers == 0) {
+        free(c);
+    }
+}
+
+void http_peer_free(struct http_peer *p)
+{
+    if (!p) {
+        return;
+    }
+    struct http_client *c = p->client;
+    if (p->x) {
+        struct exchange *x = p->x;
+        exchange_halt(x);
+        list_remove(x);
+        exchange_recycle(c, x);
+    }
+    plain_peer_close(p);
+    if (!c->closed) {
+        curl_peer_release(p);
+    }
+    free(p);
+    c->n_peers--;
+    client_unref(c);
+}
+
+struct http_client *http_client_new(struct loop *loop, struct log *log, const struct http_client_limits *limits)
+{
+    struct http_client *c = NEW(struct http_client);
+    CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+    c->loop = loop;
+    c->log = log;
+    c->limits = *limits;
+    c->limits.max_connecting = limits->max_connecting ? limits->max_connecting : MAX_CONNECTING_DEFAULT;
+    c->poller = poller_new(loop);
+    c->resolver = resolver_new(loop, c->poller);
+    c->credentials = credentials_new();
+    c->curl = curl_pool_new(c);
+    c->read_buffer = mem_alloc(HTTP_READ_BUFFER_BYTES);
+    return c;
+}
+
+/* The poller's handle is closed. What was canceled is told so, then everything goes. */
+static void client_closed(void *ctx)
+{
+    struct http_client *c = ctx;
+    while (c->ended.first) {
+        exchange_deliver(c->ended.first);
+    }
+    curl_pool_free(c->curl);
+    resolver_free(c->resolver);
+    credentials_free(c->credentials);
+    while (c->spare) {
+        struct exchange *x = c->spare;
+        c->spare = x->next;
+        exchange_destroy(x);
+    }
+    timer_stop(&c->kick);
+    free(c->read_buffer);
+    buf_release(&c->scratch);
+    buf_release(&c->discarded);
+    curl_global_cleanup();
+    c->closed = true;
+    client_unref(c);
+}
+
+void http_client_free(struct http_client *c)
+{
+    if (!c) {
+        return;
+    }
+    while (c->running.first) {
+        exchange_cancel(c->running.first);
+    }
+    while (c->queued.first) {
+        exchange_cancel(c->queued.first);
+    }
+    c->freed = true;
+    poller_free(c->poller, client_closed, c);
+}
