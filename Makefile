@@ -155,7 +155,7 @@ $(O)/obj/%.o: %.cc $(O)/flags
 
 .PHONY: unit unit-programs
 unit: ## build and run the unit tests [L=layer] [T=substring] [SAN=...]
-	$(quiet)$(MAKE) --no-print-directory -k unit-programs || true
+	$(if $(V),+,+@)$(MAKE) --no-print-directory -k unit-programs || true
 	$(quiet)tools/run-unit --root $(O)/unit $(test_programs)
 
 unit-programs: $(test_programs)
@@ -179,11 +179,11 @@ $(O)/obj/tests/%.o: common += -Itests
 
 .PHONY: fuzz fuzz-corpus fuzz-programs
 fuzz-corpus: ## replay tests/fuzz/corpus through every fuzz target under ASan and UBSan [F=name]
-	$(quiet)$(MAKE) --no-print-directory -k SAN=address,undefined fuzz-programs || true
+	$(if $(V),+,+@)$(MAKE) --no-print-directory -k SAN=address,undefined fuzz-programs || true
 	$(quiet)tools/run-unit --corpus tests/fuzz/corpus $(fuzz_wanted:%=$(BUILD)/san-address,undefined/fuzz/%)
 
 fuzz: ## run libFuzzer on every fuzz target [F=name] [FUZZ_SECONDS=30]
-	$(quiet)$(MAKE) --no-print-directory FUZZ=1 fuzz-programs
+	$(if $(V),+,+@)$(MAKE) --no-print-directory FUZZ=1 fuzz-programs
 	$(quiet)set -e; for f in $(fuzz_wanted); do echo "== $$f"; mkdir -p $(BUILD)/fuzz/found/$$f tests/fuzz/corpus/$$f; \
 	  $(BUILD)/fuzz/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/found/$$f- -print_final_stats=1 \
 	  $(BUILD)/fuzz/found/$$f tests/fuzz/corpus/$$f; done
@@ -209,7 +209,7 @@ format: ## run clang-format over src and tests
 	$(quiet)find src tests -name '*.[ch]' -o -name '*.cc' | xargs -r clang-format -i
 
 compdb: ## compile_commands.json, for editors and clang-tidy
-	$(quiet)tools/compdb $(MAKE) BUILD=$(BUILD) >$(O)/compile_commands.json
+	$(if $(V),+,+@)tools/compdb $(MAKE) BUILD=$(BUILD) >$(O)/compile_commands.json
 	$(quiet)cp $(O)/compile_commands.json compile_commands.json
 
 .PHONY: deps deps-build
@@ -251,5 +251,6 @@ help: ## this text
 .PHONY: force
 force:
 .DELETE_ON_ERROR:
+.SECONDARY:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
