@@ -167,7 +167,7 @@ static enum err put(struct reader *r, struct node *n, struct tree_weight w, bool
     if (!f->have_key) {
         if (n->kind == NODE_MAPPING || n->kind == NODE_SEQUENCE)
             return FAIL_AT(r, ERR_SYNTAX, n, "yaml: invalid map key: a %s", node_kind_name(n->kind));
-        f->key = n->text;
+        f->key = n->kind == NODE_NULL ? STR("") : n->text;
         f->key_line = n->line;
         f->key_col = n->col;
         f->have_key = true;

@@ -1,0 +1,132 @@
+/* JSON in and out. */
+#include "unit.h"
+
+#include "wire/json.h"
+#include "wire/tree.h"
+
+static void expect_n(struct str text, const char *want)
+{
+    struct arena a = {0};
+    struct node *n;
+    struct diag d = {0};
+    char where[900];
+    AUTO_BUF out = {0};
+    if (tree_parse_json(text, "t.json", &a, &n, &d)) {
+        diag_format(&d, where, sizeof(where));
+        buf_c(&out, where);
+    } else {
+        tree_print_json(n, &out);
+    }
+    if (!str_eq(buf_view(&out), str_c(want)))
+        fail_msg("%.*s\n gives %s\n   not %s", STR_ARGS(text), out.p, want);
+    arena_release(&a);
+}
+
+#define expect(text, want) expect_n(STR(text), want)
+
+static void values(void **state)
+{
+    (void)state;
+    expect("", "null");
+    expect(" { } ", "{}");
+    expect("[1,-0.5,1e5,true,false,null,\"x\",[],{\"a\":{\"b\":[0]}}]", "[1,-0.5,100000,true,false,null,\"x\",[],{\"a\":{\"b\":[0]}}]");
+    expect("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\ud83d\\ude00\"", "\"\\\"\\\\/\\u0008\\u000c\\n\\r\\tA\xc3\xa9\xf0\x9f\x98\x80\"");
+    expect("\"\\u0000\"", "\"\\u0000\"");
+    expect("{\"a\":1,\"b\":2,\"a\":3}", "{\"b\":2,\"a\":3}"); /* the last stands */
+    expect("\"\\ud800x\"", "\"\xef\xbf\xbdx\"");
+    expect("\"\xff\"", "\"\xef\xbf\xbd\"");
+    expect("123456789012345678901234567890", "123456789012345678901234567890");
+}
+
+static void errors_say_where(void **state)
+{
+    (void)state;
+    expect("{", "t.json:1:2: json: unexpected end of JSON input");
+    expect("[1,]", "t.json:1:4: json: invalid character ']' looking for beginning of value");
+    expect("{\"a\":1,}", "t.json:1:8: json: invalid character '}' looking for beginning of object key string");
+    expect("{\"a\" 1}", "t.json:1:6: json: invalid character '1' after object key");
+    expect("{\"a\":1 \"b\":2}", "t.json:1:8: json: invalid character '\"' after object key:value pair");
+    expect("[1 2]", "t.json:1:4: json: invalid character '2' after array element");
+    expect("1 2", "t.json:1:3: json: invalid character '2' after top-level value");
+    expect("[\n  \"\xc3\xa9\", x]", "t.json:2:8: json: invalid character 'x' looking for beginning of value");
+    expect("01", "t.json:1:2: json: invalid character '1' after top-level value");
+    expect("-", "t.json:1:2: json: unexpected end of JSON input");
+    expect("1.", "t.json:1:3: json: unexpected end of JSON input");
+    expect("1e+x", "t.json:1:4: json: invalid character 'x' in exponent of numeric literal");
+    expect("tru", "t.json:1:4: json: unexpected end of JSON input");
+    expect("\"\n\"", "t.json:1:2: json: invalid byte 0x0a in string literal");
+    expect("\"\\x\"", "t.json:1:3: json: invalid character 'x' in string escape code");
+    expect("\"abc", "t.json:1:5: json: unexpected end of JSON input");
+    expect("\"abc\\\"", "t.json:1:7: json: unexpected end of JSON input");
+    expect("\"\\u12g4\"", "t.json:1:3: json: invalid character 'u' in string escape code");
+    expect("// x\n1", "t.json:1:1: json: invalid character '/' looking for beginning of value");
+    expect("\xef\xbb\xbf{}", "t.json:1:1: json: invalid byte 0xef looking for beginning of value");
+}
+
+static void positions(void **state)
+{
+    (void)state;
+    struct arena a = {0};
+    struct node *n;
+    assert_int_equal(tree_parse_json(STR("{\n  \"a\": [\n    1,\n    {\"b\": \"c\"}\n  ]\n}"), "t", &a, &n, NULL), OK);
+    struct node *list = node_find(n, "a");
+    assert_int_equal(list->key_line, 2);
+    assert_int_equal(list->key_col, 3);
+    assert_int_equal(list->col, 8);
+    struct node *b = node_find(list->first->next, "b");
+    assert_int_equal(b->line, 4);
+    assert_int_equal(b->col, 11);
+    assert_int_equal(list->n, 2);
+    arena_release(&a);
+}
+
+static void depth_is_limited(void **state)
+{
+    (void)state;
+    char text[TREE_MAX_DEPTH + 2];
+    struct arena a = {0};
+    struct node *n;
+    memset(text, '[', sizeof(text));
+    assert_int_equal(tree_parse_json(str_from(text, sizeof(text)), "t", &a, &n, NULL), ERR_LIMIT);
+    arena_release(&a);
+}
+
+static void writing(void **state)
+{
+    (void)state;
+    AUTO_BUF out = {0};
+    struct json j = json_to(&out);
+    json_object(&j);
+    json_key_c(&j, "a");
+    json_array(&j);
+    json_i64(&j, -1);
+    json_u64(&j, UINT64_MAX);
+    json_double(&j, 0.5);
+    json_double(&j, 1e6);
+    json_double(&j, 1e21);
+    json_double(&j, 1e-7);
+    json_double(&j, __builtin_nan(""));
+    json_double(&j, -__builtin_inf());
+    json_bool(&j, true);
+    json_c(&j, NULL);
+    json_array_end(&j);
+    json_key(&j, STR("b\n\x01"));
+    json_str(&j, STR("<\xff\xe2\x80\xa8>"));
+    json_key_c(&j, "c");
+    json_object(&j);
+    json_object_end(&j);
+    json_key_c(&j, "d");
+    json_raw(&j, STR("[]"));
+    json_object_end(&j);
+    assert_str_c(buf_view(&out), "{\"a\":[-1,18446744073709551615,0.5,1000000,1e+21,1e-07,\"NaN\",\"-Inf\",true,null],"
+                                 "\"b\\n\\u0001\":\"<\\ufffd\\u2028>\",\"c\":{},\"d\":[]}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values),           cmocka_unit_test(errors_say_where), cmocka_unit_test(positions),
+        cmocka_unit_test(depth_is_limited), cmocka_unit_test(writing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
