@@ -6,8 +6,8 @@
 #include "plan/plan.h"
 
 struct config_options {
-    bool agent;           /* --agent: the original's refusals in agent mode */
-    bool check_files;     /* also look at the files that are named (certificates, credentials), as promtool does */
+    bool agent;       /* --agent: the original's refusals in agent mode */
+    bool check_files; /* also look at the files that are named (certificates, credentials), as promtool does */
 };
 
 /* Every error of the file, not only the first, in the order of the lines; at most 1,000. In an arena of the caller. */
@@ -18,8 +18,8 @@ struct config_errors {
     uint32_t n, cap;
 };
 
-/* Reads a Prometheus configuration file and what it includes (scrape_config_files). OK and *out with one reference, or the
- * code of the first error, all of them in `errors` (may be NULL: then only *d gets the first one). */
+/* Reads a Prometheus configuration file and what it includes (scrape_config_files). OK and *out with one reference, or
+ * the code of the first error, all of them in `errors` (may be NULL: then only *d gets the first one). */
 enum err config_load_prometheus(const char *path, const struct config_options *o, struct plan **out,
                                 struct config_errors *errors, struct diag *d) MUST_USE;
 /* The same for text in memory; `name` is used in messages and `directory` for relative paths. */

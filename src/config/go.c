@@ -1,16 +1,17 @@
-/* go: three functions of Go's library whose exact behaviour decides whether a configuration is taken, and what it means.
+/* go: three functions of Go's library whose exact behaviour decides whether a configuration is taken, and what it
+ * means.
  *
  *   net/url.Parse      which URLs are refused when the file is read, and for what reason; Redacted for showing them
  *   os.Expand          $x, ${x} and $$ in external labels, with its rules for what is not a name
- *   filepath.Join      how relative paths are resolved: "./targets/../x.json" in "conf" is "conf/x.json", which users see
- *                      again in __meta_filepath
+ *   filepath.Join      how relative paths are resolved: "./targets/../x.json" in "conf" is "conf/x.json", which users
+ * see again in __meta_filepath
  *
  * A URL is taken apart only as far as its errors need:
  *
  *   scheme ":" "//" [userinfo "@"] host [":" port] path ["?" query]
  *
- * The reasons are Go's words without the URL or the part of it, since a password with a stray slash in it is reported as
- * a wrong port. Checked against Go 1.26.
+ * The reasons are Go's words without the URL or the part of it, since a password with a stray slash in it is reported
+ * as a wrong port. Checked against Go 1.26.
  */
 #include <stdlib.h>
 

@@ -4,16 +4,17 @@
  *                                  |
  *                                  +-- secrets replaced --> config_yaml
  *
- * `global` is read first wherever it stands, since jobs and destinations take defaults from it; then scrape_configs, the
- * files that scrape_config_files finds (each with its own scrape_configs, paths relative to itself), then remote_write.
- * An agent evaluates nothing and neither does leadline: alerting, rule_files and remote_read are refused, with --agent in
- * the original's words. What an agent reads and does not use (evaluation_interval and the like) becomes a warning.
+ * `global` is read first wherever it stands, since jobs and destinations take defaults from it; then scrape_configs,
+ * the files that scrape_config_files finds (each with its own scrape_configs, paths relative to itself), then
+ * remote_write. An agent evaluates nothing and neither does leadline: alerting, rule_files and remote_read are refused,
+ * with --agent in the original's words. What an agent reads and does not use (evaluation_interval and the like) becomes
+ * a warning.
  *
  * The errors of a file are sorted by position; those of included files follow. A plan comes out only if there is none.
  * External labels are expanded from the environment here, once: a reload expands them again.
  *
- * Blocking (files are read): at start, or on the control thread at a reload. The tree lives in an arena of this call, all
- * that the plan keeps is copied into the plan's.
+ * Blocking (files are read): at start, or on the control thread at a reload. The tree lives in an arena of this call,
+ * all that the plan keeps is copied into the plan's.
  */
 #include <errno.h>
 #include <glob.h>
@@ -45,17 +46,17 @@ struct global_draft {
     struct global g;
     int64_t evaluation_ms, rule_offset_ms;
     struct str query_log;
-    struct node *external, *validation;
+    struct node *external, *validation, *protocols;
     int8_t always_classic;
 };
 
 #define GLOBAL(name) offsetof(struct global_draft, g.name)
-#define DRAFT(name) offsetof(struct global_draft, name)
+#define DRAFT(name)  offsetof(struct global_draft, name)
 
 static const struct field global_fields[] = {
     {.key = "scrape_interval", .kind = FIELD_DURATION, .offset = GLOBAL(scrape_interval_ms)},
     {.key = "scrape_timeout", .kind = FIELD_DURATION, .offset = GLOBAL(scrape_timeout_ms)},
-    {.key = "scrape_protocols", .kind = FIELD_NODE, .offset = GLOBAL(protocols)},
+    {.key = "scrape_protocols", .kind = FIELD_NODE, .offset = DRAFT(protocols)},
     {.key = "evaluation_interval", .kind = FIELD_DURATION, .offset = DRAFT(evaluation_ms)},
     {.key = "rule_query_offset", .kind = FIELD_DURATION, .offset = DRAFT(rule_offset_ms)},
     {.key = "query_log_file", .kind = FIELD_STRING, .offset = DRAFT(query_log)},
@@ -176,8 +177,8 @@ static void read_global(struct reader *r, struct node *n, bool has_jobs, struct 
         set_global_intervals(r, n, &d.g);
         if (d.validation)
             scrape_validation(r, d.validation, &d.g.validation);
-        if (d.g.protocols)
-            scrape_check_protocols(r, d.g.protocols, "global config");
+        if (d.protocols)
+            d.g.n_protocols = scrape_protocols_read(r, d.protocols, "global config", d.g.protocols);
         if (has_jobs) /* the original looks at it only then */
             check_escaping(r, n, d.g.escaping);
         read_external(r, d.external, str_eq_c(d.g.validation, "legacy"));
@@ -525,8 +526,13 @@ static enum err load(const char *path, struct str text, const char *name, const 
         errors = &mine;
     uint32_t before = errors->n;
     struct plan *plan = plan_new();
-    struct reader r = {.file = name, .dir = directory, .options = o ? o : &defaults, .plan = plan,
-                       .arena = &plan->arena, .tree = &tree, .errors = errors};
+    struct reader r = {.file = name,
+                       .dir = directory,
+                       .options = o ? o : &defaults,
+                       .plan = plan,
+                       .arena = &plan->arena,
+                       .tree = &tree,
+                       .errors = errors};
     if (path)
         r.dir = directory_of(r.arena, path);
     if ((!path || read_file(&r, &file)) && parse_text(&r, path ? buf_view(&file) : text, &root))

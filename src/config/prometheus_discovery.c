@@ -3,9 +3,9 @@
  *   static_configs:  [ { targets: [host:port, ...], labels: {name: value} } ]
  *   file_sd_configs: [ { files: [glob, ...], refresh_interval: 5m } ]
  *
- * Each other discovery that the original has is known by its key and refused with a text that says what to use; an empty
- * list of it asks for nothing and is taken. Static groups are numbered over all static_configs of a pool, as the original
- * numbers them.
+ * Each other discovery that the original has is known by its key and refused with a text that says what to use; an
+ * empty list of it asks for nothing and is taken. Static groups are numbered over all static_configs of a pool, as the
+ * original numbers them.
  */
 #include <glob.h>
 #include <stdlib.h>
@@ -15,20 +15,49 @@
 
 #define OTHER_SD                                                                                                       \
     "targets come from static_configs and file_sd_configs; have a program write a file for file_sd_configs instead"
-#define REFUSED_SD(name) {.key = name "_sd_configs", .kind = FIELD_REFUSED_LIST, .text = OTHER_SD}
+#define REFUSED_SD(name)                                                                                               \
+    {                                                                                                                  \
+        .key = name "_sd_configs", .kind = FIELD_REFUSED_LIST, .text = OTHER_SD                                        \
+    }
 
 static const struct field discovery_fields[] = {
     {.key = "static_configs", .kind = FIELD_NODE, .offset = offsetof(struct discovery_nodes, static_configs)},
     {.key = "file_sd_configs", .kind = FIELD_NODE, .offset = offsetof(struct discovery_nodes, file_sd)},
-    REFUSED_SD("aws"),        REFUSED_SD("azure"),     REFUSED_SD("consul"),   REFUSED_SD("digitalocean"),
-    REFUSED_SD("dns"),        REFUSED_SD("docker"),    REFUSED_SD("dockerswarm"), REFUSED_SD("ec2"),
-    REFUSED_SD("ecs"),        REFUSED_SD("elasticache"), REFUSED_SD("eureka"), REFUSED_SD("gce"),
-    REFUSED_SD("hetzner"),    REFUSED_SD("http"),      REFUSED_SD("ionos"),    REFUSED_SD("kubernetes"),
-    REFUSED_SD("kuma"),       REFUSED_SD("lightsail"), REFUSED_SD("linode"),   REFUSED_SD("marathon"),
-    REFUSED_SD("msk"),        REFUSED_SD("nerve"),     REFUSED_SD("nomad"),    REFUSED_SD("oci"),
-    REFUSED_SD("openstack"),  REFUSED_SD("outscale"),  REFUSED_SD("ovhcloud"), REFUSED_SD("puppetdb"),
-    REFUSED_SD("rds"),        REFUSED_SD("scaleway"),  REFUSED_SD("serverset"), REFUSED_SD("stackit"),
-    REFUSED_SD("triton"),     REFUSED_SD("uyuni"),     REFUSED_SD("vultr"),
+    REFUSED_SD("aws"),
+    REFUSED_SD("azure"),
+    REFUSED_SD("consul"),
+    REFUSED_SD("digitalocean"),
+    REFUSED_SD("dns"),
+    REFUSED_SD("docker"),
+    REFUSED_SD("dockerswarm"),
+    REFUSED_SD("ec2"),
+    REFUSED_SD("ecs"),
+    REFUSED_SD("elasticache"),
+    REFUSED_SD("eureka"),
+    REFUSED_SD("gce"),
+    REFUSED_SD("hetzner"),
+    REFUSED_SD("http"),
+    REFUSED_SD("ionos"),
+    REFUSED_SD("kubernetes"),
+    REFUSED_SD("kuma"),
+    REFUSED_SD("lightsail"),
+    REFUSED_SD("linode"),
+    REFUSED_SD("marathon"),
+    REFUSED_SD("msk"),
+    REFUSED_SD("nerve"),
+    REFUSED_SD("nomad"),
+    REFUSED_SD("oci"),
+    REFUSED_SD("openstack"),
+    REFUSED_SD("outscale"),
+    REFUSED_SD("ovhcloud"),
+    REFUSED_SD("puppetdb"),
+    REFUSED_SD("rds"),
+    REFUSED_SD("scaleway"),
+    REFUSED_SD("serverset"),
+    REFUSED_SD("stackit"),
+    REFUSED_SD("triton"),
+    REFUSED_SD("uyuni"),
+    REFUSED_SD("vultr"),
 };
 const struct schema discovery_schema = SCHEMA("config.ScrapeConfig", discovery_fields);
 

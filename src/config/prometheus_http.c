@@ -8,8 +8,9 @@
  *   http_headers { NAME: { values, secrets, files } }
  *   follow_redirects, enable_http2
  *
- * Files are named relative to the configuration's directory and read when they are used, so that rotated credentials are
- * found; they need not exist when the configuration is loaded (but `check` looks). Keys that ask for a secret manager
+ * Files are named relative to the configuration's directory and read when they are used, so that rotated credentials
+ * are found; they need not exist when the configuration is loaded (but `check` looks). Keys that ask for a secret
+ * manager
  * (*_ref), for OAuth 2 or for headers to a proxy are refused.
  */
 #include <errno.h>
@@ -86,8 +87,14 @@ static const struct field tls_fields[] = {
     {.key = "key_ref", .kind = FIELD_REFUSED_STRING, .text = REF_TEXT},
     {.key = "server_name", .kind = FIELD_STRING, .offset = offsetof(struct tls_options, server_name)},
     {.key = "insecure_skip_verify", .kind = FIELD_BOOL, .offset = offsetof(struct tls_options, insecure_skip_verify)},
-    {.key = "min_version", .kind = FIELD_CALL, .fn = read_tls_version, .offset = offsetof(struct tls_options, min_version)},
-    {.key = "max_version", .kind = FIELD_CALL, .fn = read_tls_version, .offset = offsetof(struct tls_options, max_version)},
+    {.key = "min_version",
+     .kind = FIELD_CALL,
+     .fn = read_tls_version,
+     .offset = offsetof(struct tls_options, min_version)},
+    {.key = "max_version",
+     .kind = FIELD_CALL,
+     .fn = read_tls_version,
+     .offset = offsetof(struct tls_options, max_version)},
 };
 static const struct schema tls_schema = SCHEMA("config.plain", tls_fields);
 
@@ -216,8 +223,8 @@ static void read_headers(struct reader *r, struct node *n, void *out)
 static void read_proxy_url(struct reader *r, struct node *n, void *out)
 {
     struct http_draft *d = out;
-    static const struct field field = {.key = "proxy_url", .kind = FIELD_URL,
-                                       .offset = offsetof(struct http_options, proxy_url)};
+    static const struct field field = {
+        .key = "proxy_url", .kind = FIELD_URL, .offset = offsetof(struct http_options, proxy_url)};
     if (reader_is_skipped(n))
         return;
     d->proxy_url = n;

@@ -7,7 +7,8 @@
 /* What `global` says, the defaults filled in: what a scrape configuration falls back to. */
 struct global {
     int64_t scrape_interval_ms, scrape_timeout_ms;
-    struct node *protocols; /* NULL: unset */
+    enum scrape_protocol protocols[5];
+    uint32_t n_protocols; /* 0: unset */
     uint64_t body_size_limit, sample_limit, target_limit, label_limit, label_name_length_limit,
         label_value_length_limit, keep_dropped_targets;
     struct str validation, escaping;
@@ -46,8 +47,8 @@ void labels_read(struct reader *r, struct node *n, bool check_names, struct labe
 
 /* One element of scrape_configs; false when it is not usable. */
 bool scrape_read(struct reader *r, struct node *n, const struct global *g, struct plan_scrape *out);
-/* scrape_protocols of `global`: the errors only. */
-void scrape_check_protocols(struct reader *r, struct node *n, const char *where);
+/* A list of scrape_protocols: how many of them leadline reads; 0 with an error. `where` ends its message. */
+uint32_t scrape_protocols_read(struct reader *r, struct node *list, const char *where, enum scrape_protocol out[5]);
 /* "", "utf8" or "legacy"; false for anything else, which is an error. */
 bool scrape_validation(struct reader *r, struct node *n, struct str *out);
 

@@ -10,8 +10,8 @@
  *   labeldrop, labelkeep regex only; a written source_labels counts even if it is empty
  *   lowercase, uppercase target_label, and no replacement
  *
- * The order of these checks is the original's, so that the first complaint about a rule is the same. Regular expressions
- * are compiled here, once, and freed with the plan.
+ * The order of these checks is the original's, so that the first complaint about a rule is the same. Regular
+ * expressions are compiled here, once, and freed with the plan.
  */
 #include "base/buf.h"
 #include "base/mem.h"

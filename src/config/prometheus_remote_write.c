@@ -1,9 +1,10 @@
 /* prometheus_remote_write: the destinations.
  *
- * A destination is known by its name; without one by the first six hex digits of a hash, as the original names its queues.
- * The original hashes the whole section, so that any change makes a new queue. Here the name also finds what waits on disk
- * for the destination, so the hash covers what makes it another place or another tenant there: URL, headers, user. Two
- * sections that agree in all that (and differ in their relabelling, say) are told apart by their order.
+ * A destination is known by its name; without one by the first six hex digits of a hash, as the original names its
+ * queues. The original hashes the whole section, so that any change makes a new queue. Here the name also finds what
+ * waits on disk for the destination, so the hash covers what makes it another place or another tenant there: URL,
+ * headers, user. Two sections that agree in all that (and differ in their relabelling, say) are told apart by their
+ * order.
  *
  * What the original reads and leadline has no use for (shards, capacity) is read strictly and said in a warning.
  */
@@ -57,7 +58,8 @@ static const struct field metadata_fields[] = {
 };
 static const struct schema metadata_schema = SCHEMA("config.MetadataConfig", metadata_fields);
 
-/* An empty section makes every field zero in the original: of a queue that is an error there, of metadata it means off. */
+/* An empty section makes every field zero in the original: of a queue that is an error there, of metadata it means off.
+ */
 static void read_queue(struct reader *r, struct node *n, void *out)
 {
     struct remote_draft *d = out;
@@ -100,7 +102,8 @@ static void warn_queue(struct reader *r, const struct node *n, const struct queu
 {
     const struct node *c;
     if ((c = node_find(n, "max_shards")) && q->max_shards > 16)
-        reader_warn(r, c, "max_shards: at most 16 requests are in flight to a destination; a larger value has no effect");
+        reader_warn(r, c,
+                    "max_shards: at most 16 requests are in flight to a destination; a larger value has no effect");
     if ((c = node_find(n, "min_shards")))
         reader_warn(r, c, "min_shards has no effect: requests are sent as they fill");
     if ((c = node_find(n, "capacity")))
@@ -137,7 +140,8 @@ static void set_metadata(struct reader *r, const struct node *n, const struct me
     w->metadata_interval_ms = m->interval_ms > 0 ? m->interval_ms : 60 * 1000;
     w->metadata_max_samples_per_send = m->max_samples > 0 ? saturate(m->max_samples) : 2000;
     if (m->send && (m->interval_ms <= 0 || m->max_samples <= 0))
-        reader_warn(r, n, "metadata_config: send_interval and max_samples_per_send must be positive; taken as 1m and 2000");
+        reader_warn(r, n,
+                    "metadata_config: send_interval and max_samples_per_send must be positive; taken as 1m and 2000");
 }
 
 /* ---- headers ---- */
@@ -197,8 +201,8 @@ static void add_headers(struct reader *r, struct node *n, struct http_options *o
 static void read_url(struct reader *r, struct node *n, void *out)
 {
     struct remote_draft *d = out;
-    static const struct field field = {.key = "url", .kind = FIELD_URL,
-                                       .offset = offsetof(struct plan_remote_write, url)};
+    static const struct field field = {
+        .key = "url", .kind = FIELD_URL, .offset = offsetof(struct plan_remote_write, url)};
     if (reader_is_skipped(n))
         return;
     d->url = n;
@@ -224,9 +228,9 @@ static void read_message(struct reader *r, struct node *n, void *out)
                      reader_quote(r, s));
 }
 
-#define PLAN(name) offsetof(struct remote_draft, w.name)
+#define PLAN(name)  offsetof(struct remote_draft, w.name)
 #define DRAFT(name) offsetof(struct remote_draft, name)
-#define AUTH_TEXT "requests are authenticated by basic_auth, authorization or tls_config"
+#define AUTH_TEXT   "requests are authenticated by basic_auth, authorization or tls_config"
 
 static const struct field remote_fields[] = {
     {.key = "url", .kind = FIELD_CALL, .fn = read_url},
@@ -282,8 +286,14 @@ static bool read_one(struct reader *r, struct node *n, bool legacy_names, struct
 {
     struct remote_draft d = {
         .w = {.name = STR(""), .url = STR(""), .remote_timeout_ms = 30 * 1000, .line = n->line},
-        .queue = {.capacity = 10000, .max_shards = 50, .min_shards = 1, .max_samples = 2000, .deadline_ms = 5000,
-                  .min_backoff_ms = 30, .max_backoff_ms = 5000, .retry_429 = -1},
+        .queue = {.capacity = 10000,
+                  .max_shards = 50,
+                  .min_shards = 1,
+                  .max_samples = 2000,
+                  .deadline_ms = 5000,
+                  .min_backoff_ms = 30,
+                  .max_backoff_ms = 5000,
+                  .retry_429 = -1},
         .metadata = {.send = true, .interval_ms = 60 * 1000, .max_samples = 2000},
     };
     struct plan_remote_write *w = &d.w;

@@ -7,9 +7,9 @@
  *   escaping    own; else, if the validation is the job's own, underscores for legacy and allow-utf-8 for utf8;
  *               else the global one, which defaults to underscores for legacy and allow-utf-8 for utf8
  *
- * and allow-utf-8 with legacy validation is an error. The protocols are a list of names in order of preference. leadline
- * reads the text formats; a protobuf (or a format it does not have) among others is left out, since the target then
- * answers with the next one, and one that stands alone is refused.
+ * and allow-utf-8 with legacy validation is an error. The protocols are a list of names in order of preference.
+ * leadline reads the text formats; a protobuf (or a format it does not have) among others is left out, since the target
+ * then answers with the next one, and one that stands alone is refused.
  */
 #include "base/buf.h"
 #include "base/hash.h"
@@ -35,9 +35,12 @@ static const struct {
     const char *name;
     enum scrape_protocol protocol; /* PROTOCOL_NONE: known to the original only */
 } protocol_names[] = {
-    {"OpenMetricsText0.0.1", PROTOCOL_OPENMETRICS_0_0_1}, {"OpenMetricsText1.0.0", PROTOCOL_OPENMETRICS_1_0_0},
-    {"OpenMetricsText2.0.0", PROTOCOL_NONE},              {"PrometheusProto", PROTOCOL_PROTO},
-    {"PrometheusText0.0.4", PROTOCOL_TEXT_0_0_4},         {"PrometheusText1.0.0", PROTOCOL_TEXT_1_0_0},
+    {"OpenMetricsText0.0.1", PROTOCOL_OPENMETRICS_0_0_1},
+    {"OpenMetricsText1.0.0", PROTOCOL_OPENMETRICS_1_0_0},
+    {"OpenMetricsText2.0.0", PROTOCOL_NONE},
+    {"PrometheusProto", PROTOCOL_PROTO},
+    {"PrometheusText0.0.4", PROTOCOL_TEXT_0_0_4},
+    {"PrometheusText1.0.0", PROTOCOL_TEXT_1_0_0},
 };
 
 #define PROTOCOL_LIST                                                                                                  \
@@ -88,14 +91,6 @@ static bool check_protocols(struct reader *r, const struct node *list, const str
     return ok;
 }
 
-void scrape_check_protocols(struct reader *r, struct node *n, const char *where)
-{
-    struct str *names;
-    uint32_t count;
-    if (reader_strings(r, n, "[]config.ScrapeProtocol", &names, &count))
-        (void)check_protocols(r, n, names, count, where);
-}
-
 static void default_protocols(struct plan_scrape *s)
 {
     static const enum scrape_protocol defaults[] = {PROTOCOL_OPENMETRICS_1_0_0, PROTOCOL_OPENMETRICS_0_0_1,
@@ -104,30 +99,47 @@ static void default_protocols(struct plan_scrape *s)
     s->n_protocols = COUNT_OF(defaults);
 }
 
-/* `own` false: the list is the global one, whose errors were reported there. */
-static void set_protocols(struct reader *r, struct node *list, bool own, const char *where, struct plan_scrape *s)
+/* Of a list whose names are good: what leadline reads of it, with a word about the rest. */
+static uint32_t choose_protocols(struct reader *r, const struct node *list, const struct str *names, uint32_t n,
+                                 enum scrape_protocol out[5])
 {
-    struct str *names;
-    uint32_t n;
-    uint32_t before = r->errors->n;
-    if (!reader_strings(r, list, "[]config.ScrapeProtocol", &names, &n) || !check_protocols(r, list, names, n, where)) {
-        if (!own)
-            r->errors->n = before;
-        return;
-    }
+    uint32_t chosen = 0;
     const struct node *e = list->first;
     for (uint32_t i = 0; i < n; i++, e = e->next) {
         int k = find_protocol(names[i]);
         if (does_protocol(k))
-            s->protocols[s->n_protocols++] = protocol_names[k].protocol;
+            out[chosen++] = protocol_names[k].protocol;
         else
             reader_warn(r, e, "scrape_protocols: %s is not offered to targets: leadline reads the text formats",
                         protocol_names[k].name);
     }
-    if (s->n_protocols == 0)
+    if (chosen == 0)
         reader_error_key(r, list, NULL, ERR_UNSUPPORTED,
                          "scrape_protocols: not supported by leadline: none of these is a format that it reads; add "
                          "OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0 or PrometheusText0.0.4");
+    return chosen;
+}
+
+uint32_t scrape_protocols_read(struct reader *r, struct node *list, const char *where, enum scrape_protocol out[5])
+{
+    struct str *names;
+    uint32_t n;
+    if (!reader_strings(r, list, "[]config.ScrapeProtocol", &names, &n) || !check_protocols(r, list, names, n, where))
+        return 0;
+    return choose_protocols(r, list, names, n, out);
+}
+
+static void set_protocols(struct reader *r, struct node *own, const struct global *g, struct plan_scrape *s)
+{
+    if (own) {
+        const char *where = arena_printf(r->tree, "scrape config with job name %s", reader_quote(r, s->job_name));
+        s->n_protocols = scrape_protocols_read(r, own, where, s->protocols);
+    } else if (g->n_protocols) {
+        memcpy(s->protocols, g->protocols, sizeof(s->protocols));
+        s->n_protocols = g->n_protocols;
+    } else {
+        default_protocols(s);
+    }
 }
 
 static void set_fallback(struct reader *r, struct node *n, struct plan_scrape *s)
@@ -231,7 +243,7 @@ static void read_params(struct reader *r, struct node *n, void *out)
     }
 }
 
-#define PLAN(name) offsetof(struct scrape_draft, s.name)
+#define PLAN(name)  offsetof(struct scrape_draft, s.name)
 #define DRAFT(name) offsetof(struct scrape_draft, name)
 #define NATIVE_TEXT "native histograms are not read; leave it false and scrape the classic ones"
 
@@ -339,8 +351,13 @@ static bool has_rules(const struct node *n)
 bool scrape_read(struct reader *r, struct node *n, const struct global *g, struct plan_scrape *out)
 {
     struct scrape_draft d = {
-        .s = {.honor_timestamps = true, .enable_compression = true, .metrics_path = STR("/metrics"),
-              .scheme = STR("http"), .job_name = STR(""), .file = str_dup(r->arena, str_c(r->file)), .line = n->line},
+        .s = {.honor_timestamps = true,
+              .enable_compression = true,
+              .metrics_path = STR("/metrics"),
+              .scheme = STR("http"),
+              .job_name = STR(""),
+              .file = str_dup(r->arena, str_c(r->file)),
+              .line = n->line},
         .extra_scrape_metrics = -1,
         .always_classic = -1,
     };
@@ -361,12 +378,7 @@ bool scrape_read(struct reader *r, struct node *n, const struct global *g, struc
         set_intervals(r, n, s, g);
         set_names(r, n, &d, g);
     }
-    const char *where = arena_printf(r->arena, "scrape config with job name %s", reader_quote(r, s->job_name));
-    struct node *protocols = d.protocols ? d.protocols : g->protocols;
-    if (protocols)
-        set_protocols(r, protocols, d.protocols != NULL, where, s);
-    else
-        default_protocols(s);
+    set_protocols(r, d.protocols, g, s);
     set_fallback(r, d.fallback, s);
     set_limits(s, g);
     s->extra_scrape_metrics = d.extra_scrape_metrics >= 0 ? d.extra_scrape_metrics > 0 : g->extra_scrape_metrics > 0;

@@ -3,16 +3,16 @@
  * The original decodes YAML into Go structs with go-yaml's strict mode. What a user can rely on there, and meets here:
  *
  *   - a key that the struct does not have is an error, as is a key twice (the tree refuses that one);
- *   - a scalar of any type is taken as a string ("job_name: 42" is the job 42), but only true, false, yes, no, on and off
- *     are bools and only numbers are numbers (hexadecimal, octal, underscores and 1e3 included);
+ *   - a scalar of any type is taken as a string ("job_name: 42" is the job 42), but only true, false, yes, no, on and
+ * off are bools and only numbers are numbers (hexadecimal, octal, underscores and 1e3 included);
  *   - null is the zero value, not the default: `follow_redirects:` with nothing behind it means false;
  *   - a duration or size is read from the scalar's text.
  *
  * The original stops at the first broken section; here the walk goes on, each error is noted with its position, and the
  * caller skips only the checks that would judge a value which could not be read.
  *
- * Values are shown in messages where they are numbers, durations or names. A scalar where a mapping belongs is not shown:
- * it may well be a password written one level too high.
+ * Values are shown in messages where they are numbers, durations or names. A scalar where a mapping belongs is not
+ * shown: it may well be a password written one level too high.
  *
  * Everything runs on the thread that loads the configuration; nothing is kept between calls.
  */
@@ -56,6 +56,7 @@ void reader_add_diag(struct reader *r, const struct diag *d, enum err code)
         *next_error(r, code) = *d;
 }
 
+__attribute__((format(printf, 5, 0)))
 static enum err error_at(struct reader *r, uint32_t line, uint32_t col, enum err code, const char *fmt, va_list args)
 {
     char text[512];

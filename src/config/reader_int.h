@@ -39,9 +39,9 @@ struct reader {
 
 enum field_kind {
     FIELD_STRING,
-    FIELD_SECRET,   /* a string that is <secret> in the printed configuration */
-    FIELD_PATH,     /* a string, joined to the configuration's directory */
-    FIELD_URL,      /* a string that Go's net/url takes */
+    FIELD_SECRET, /* a string that is <secret> in the printed configuration */
+    FIELD_PATH,   /* a string, joined to the configuration's directory */
+    FIELD_URL,    /* a string that Go's net/url takes */
     FIELD_BOOL,
     FIELD_TRISTATE, /* int8_t: -1 unset or null, else the bool */
     FIELD_DURATION, /* int64_t milliseconds */
@@ -77,10 +77,13 @@ struct schema {
     size_t n;
 };
 
-#define SCHEMA(type_, fields_) {.type = (type_), .fields = (fields_), .n = sizeof(fields_) / sizeof((fields_)[0])}
+#define SCHEMA(type_, fields_)                                                                                         \
+    {                                                                                                                  \
+        .type = (type_), .fields = (fields_), .n = sizeof(fields_) / sizeof((fields_)[0])                              \
+    }
 
-/* Notes an error and goes on; returns `code`. At the node; or at the mapping's key of that name when it is there, else at
- * the mapping; key NULL: at the node's own key. */
+/* Notes an error and goes on; returns `code`. At the node; or at the mapping's key of that name when it is there, else
+ * at the mapping; key NULL: at the node's own key. */
 enum err reader_error(struct reader *r, const struct node *at, enum err code, const char *fmt, ...) PRINTF_LIKE(4, 5);
 enum err reader_error_key(struct reader *r, const struct node *mapping, const char *key, enum err code, const char *fmt,
                           ...) PRINTF_LIKE(5, 6);

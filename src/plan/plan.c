@@ -1,8 +1,8 @@
 /* plan: the compiled configuration's life, and its picture for people.
  *
- * A plan is made by one thread (config/), then only read. References are counted atomically: workers, pools and pages hold
- * one each, and the last to let go frees it, whichever thread that is. Everything is in the plan's arena but what brings
- * its own memory (compiled regular expressions); those are released through the list, latest first.
+ * A plan is made by one thread (config/), then only read. References are counted atomically: workers, pools and pages
+ * hold one each, and the last to let go frees it, whichever thread that is. Everything is in the plan's arena but what
+ * brings its own memory (compiled regular expressions); those are released through the list, latest first.
  *
  * The printed tree is for `leadline check`: one line per fact, defaults included where they matter, two spaces a level.
  * Passwords, credentials and header values are never printed, only that they are there. The warnings close it.

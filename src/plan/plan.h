@@ -1,7 +1,7 @@
 /* plan: what to run. Every configuration dialect compiles to this; nothing past config/ knows which one the user wrote.
  *
- * Plain data, immutable once compiled, in an arena of its own, reference-counted, swapped whole at a reload. Strings are
- * views into the arena and NUL-terminated beyond n. Durations in milliseconds, sizes in bytes, 0 = no limit.
+ * Plain data, immutable once compiled, in an arena of its own, reference-counted, swapped whole at a reload. Strings
+ * are views into the arena and NUL-terminated beyond n. Durations in milliseconds, sizes in bytes, 0 = no limit.
  *
  * A plan is a list of pipelines of the simple kind that scraping is: every scrape pool's batches go to every sink.
  */
@@ -20,13 +20,13 @@
 #include "net/http_options.h"
 #include "plan/relabel_rules.h"
 
-enum scrape_protocol { /* in the order of Prometheus' names */
-    PROTOCOL_PROTO,            /* PrometheusProto */
-    PROTOCOL_TEXT_0_0_4,       /* PrometheusText0.0.4 */
-    PROTOCOL_TEXT_1_0_0,       /* PrometheusText1.0.0 */
-    PROTOCOL_OPENMETRICS_0_0_1, /* OpenMetricsText0.0.1 */
-    PROTOCOL_OPENMETRICS_1_0_0, /* OpenMetricsText1.0.0 */
-    PROTOCOL_NONE,
+enum scrape_protocol {                             /* in the order of Prometheus' names */
+                       PROTOCOL_PROTO,             /* PrometheusProto */
+                       PROTOCOL_TEXT_0_0_4,        /* PrometheusText0.0.4 */
+                       PROTOCOL_TEXT_1_0_0,        /* PrometheusText1.0.0 */
+                       PROTOCOL_OPENMETRICS_0_0_1, /* OpenMetricsText0.0.1 */
+                       PROTOCOL_OPENMETRICS_1_0_0, /* OpenMetricsText1.0.0 */
+                       PROTOCOL_NONE,
 };
 
 enum name_validation { NAMES_UTF8, NAMES_LEGACY };
@@ -93,7 +93,7 @@ struct plan_remote_write {
     bool metadata_send;
     int64_t metadata_interval_ms;
     uint32_t metadata_max_samples_per_send;
-    uint64_t hash; /* of everything that makes it this destination */
+    uint64_t hash;       /* of everything that makes it this destination */
     uint64_t shape_hash; /* of write_relabel */
     uint32_t line;
 };
@@ -109,7 +109,7 @@ struct plan {
     struct arena arena;
     struct plan_release *releases; /* what needs more than the arena: compiled regular expressions */
 
-    struct labels external_labels; /* expanded, sorted, without empty values */
+    struct labels external_labels;                 /* expanded, sorted, without empty values */
     int64_t scrape_interval_ms, scrape_timeout_ms; /* global */
     struct plan_scrape *scrapes;
     uint32_t n_scrapes;

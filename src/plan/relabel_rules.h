@@ -1,5 +1,5 @@
-/* relabel_rules: compiled relabelling rules as plain data (Prometheus: relabel_config). config/ makes them with the plan,
- * shape/relabel.h runs them. Immutable; any thread.
+/* relabel_rules: compiled relabelling rules as plain data (Prometheus: relabel_config). config/ makes them with the
+ * plan, shape/relabel.h runs them. Immutable; any thread.
  */
 #ifndef PLAN_RELABEL_RULES_H
 #define PLAN_RELABEL_RULES_H

@@ -38,9 +38,10 @@ static void every_key_reaches_the_options(void **state)
 static void tokens_become_an_authorization(void **state)
 {
     (void)state;
-    struct plan *p = read_good("scrape_configs:\n- {job_name: a, bearer_token: t}\n- {job_name: b, bearer_token_file: f}\n"
-                               "- {job_name: c, authorization: {type: ' Token ', credentials: x}}\n"
-                               "- {job_name: d, authorization: {}}\n- {job_name: e}\n");
+    struct plan *p =
+        read_good("scrape_configs:\n- {job_name: a, bearer_token: t}\n- {job_name: b, bearer_token_file: f}\n"
+                  "- {job_name: c, authorization: {type: ' Token ', credentials: x}}\n"
+                  "- {job_name: d, authorization: {}}\n- {job_name: e}\n");
     assert_str_c(p->scrapes[0].http.authorization_type, "Bearer");
     assert_str_c(p->scrapes[0].http.authorization_credentials, "t");
     assert_str_c(p->scrapes[1].http.authorization_credentials_file, "conf/f");
@@ -54,13 +55,16 @@ static void what_excludes_each_other_is_refused(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {HTTP("bearer_token: a\n  bearer_token_file: b"), "4:3: at most one of bearer_token & bearer_token_file must be"},
-        {HTTP("bearer_token: a\n  basic_auth: {}"), "4:3: at most one of basic_auth, oauth2, bearer_token & bearer_token"},
+        {HTTP("bearer_token: a\n  bearer_token_file: b"),
+         "4:3: at most one of bearer_token & bearer_token_file must be"},
+        {HTTP("bearer_token: a\n  basic_auth: {}"),
+         "4:3: at most one of basic_auth, oauth2, bearer_token & bearer_token"},
         {HTTP("basic_auth: {username: a, username_file: b}"), "at most one of basic_auth username, username_file"},
         {HTTP("basic_auth: {password: a, password_file: b}"), "at most one of basic_auth password, password_file"},
         {HTTP("bearer_token: a\n  authorization: {}"), "authorization is not compatible with bearer_token"},
         {HTTP("authorization: {credentials: a, credentials_file: b}"), "at most one of authorization credentials"},
-        {HTTP("authorization: {type: Basic}"), "3:19: authorization type cannot be set to \"basic\", use \"basic_auth\""},
+        {HTTP("authorization: {type: Basic}"),
+         "3:19: authorization type cannot be set to \"basic\", use \"basic_auth\""},
         {HTTP("basic_auth: {}\n  authorization: {}"), "at most one of basic_auth, oauth2 & authorization must be"},
         {HTTP("tls_config: {ca: a, ca_file: b}"), "at most one of ca, ca_file & ca_ref must be configured"},
         {HTTP("tls_config: {cert: a, cert_file: b, key: c}"), "at most one of cert, cert_file & cert_ref"},
@@ -69,7 +73,8 @@ static void what_excludes_each_other_is_refused(void **state)
         {HTTP("tls_config: {key: a}"), "exactly one of cert or cert_file must be configured when a client key"},
         {HTTP("tls_config: {min_version: TLS14}"), "min_version: unknown TLS version: \"TLS14\""},
         {HTTP("tls_config: {ciphers: x}"), "field ciphers not found in type config.plain"},
-        {HTTP("proxy_from_environment: true\n  proxy_url: http://x"), "if proxy_from_environment is configured, proxy_url"},
+        {HTTP("proxy_from_environment: true\n  proxy_url: http://x"),
+         "if proxy_from_environment is configured, proxy_url"},
         {HTTP("proxy_from_environment: true\n  no_proxy: x"), "if proxy_from_environment is configured, no_proxy"},
         {HTTP("no_proxy: x"), "if no_proxy is configured, proxy_url must also be configured"},
         {HTTP("http_headers: {user-agent: {values: [x]}}"), "3:18: setting header \"User-Agent\" is not allowed"},
@@ -99,8 +104,21 @@ static void urls_are_taken_as_go_takes_them(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        "http://h", "https://u:p@h:1/a%20b?x=%zz#f", "http://[::1]:9090/", "http://[fe80::1%25eth0]/", "h", "/a:b", "",
-        "http:", "HTTP://h", "mailto:x y", "http://h:", "//h/x", "http://h_1.x-y~z/", "unix:/x", "http://h/\xc3\xa9",
+        "http://h",
+        "https://u:p@h:1/a%20b?x=%zz#f",
+        "http://[::1]:9090/",
+        "http://[fe80::1%25eth0]/",
+        "h",
+        "/a:b",
+        "",
+        "http:",
+        "HTTP://h",
+        "mailto:x y",
+        "http://h:",
+        "//h/x",
+        "http://h_1.x-y~z/",
+        "unix:/x",
+        "http://h/\xc3\xa9",
     };
     static const char *const bad[][2] = {
         {":x", "missing protocol scheme"},

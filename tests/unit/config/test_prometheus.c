@@ -8,7 +8,11 @@
 static void an_empty_file_is_taken_with_defaults(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "# nothing\n", "global:\n", "null\n", "global: {}\nruntime:\n",
+    static const char *const texts[] = {"",
+                                        "# nothing\n",
+                                        "global:\n",
+                                        "null\n",
+                                        "global: {}\nruntime:\n",
                                         "scrape_configs:\nremote_write: []\nalerting: {}\nrule_files: []\n"};
     for (size_t i = 0; i < 6; i++) {
         struct plan *p = read_good(texts[i]);
@@ -202,8 +206,9 @@ static void included_files_are_read_beside_themselves(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(sub, sizeof(sub), "%s/jobs", dir);
     assert_int_equal(file_mkdirs(sub, NULL), OK);
-    put(dir, "p.yml", "global: {scrape_interval: 7s}\nscrape_config_files: ['jobs/*.yml']\n"
-                      "scrape_configs: [{job_name: main, file_sd_configs: [{files: [./t/../x.json]}]}]\n");
+    put(dir, "p.yml",
+        "global: {scrape_interval: 7s}\nscrape_config_files: ['jobs/*.yml']\n"
+        "scrape_configs: [{job_name: main, file_sd_configs: [{files: [./t/../x.json]}]}]\n");
     put(sub, "a.yml", "scrape_configs: [{job_name: a, bearer_token_file: token}]\n");
     snprintf(path, sizeof(path), "%s/p.yml", dir);
     struct plan *p = NULL;

@@ -34,14 +34,15 @@ static void a_destination_starts_from_the_defaults(void **state)
 static void every_key_is_kept(void **state)
 {
     (void)state;
-    struct plan *p = read_good(WRITE("name: n\n  remote_timeout: 5s\n  headers: {X-A: 1}\n"
-                                     "  http_headers: {X-B: {values: [2]}}\n"
-                                     "  queue_config: {capacity: 1, max_shards: 3, min_shards: 2, "
-                                     "max_samples_per_send: 4, batch_send_deadline: 1s, min_backoff: 1s, max_backoff: 2s, "
-                                     "retry_on_http_429: false, sample_age_limit: 1h}\n"
-                                     "  metadata_config: {send: false, send_interval: 2m, max_samples_per_send: 6}\n"
-                                     "  protobuf_message: prometheus.WriteRequest\n  send_exemplars: false\n"
-                                     "  write_relabel_configs: [{action: drop}]"));
+    struct plan *p =
+        read_good(WRITE("name: n\n  remote_timeout: 5s\n  headers: {X-A: 1}\n"
+                        "  http_headers: {X-B: {values: [2]}}\n"
+                        "  queue_config: {capacity: 1, max_shards: 3, min_shards: 2, "
+                        "max_samples_per_send: 4, batch_send_deadline: 1s, min_backoff: 1s, max_backoff: 2s, "
+                        "retry_on_http_429: false, sample_age_limit: 1h}\n"
+                        "  metadata_config: {send: false, send_interval: 2m, max_samples_per_send: 6}\n"
+                        "  protobuf_message: prometheus.WriteRequest\n  send_exemplars: false\n"
+                        "  write_relabel_configs: [{action: drop}]"));
     const struct plan_remote_write *w = &p->remote_writes[0];
     assert_true(w->named);
     assert_str_c(w->name, "n");
@@ -71,10 +72,12 @@ static void bad_destinations_are_refused_in_the_original_words(void **state)
          "1:62: found multiple remote write configs with job name \"x\""},
         {"remote_write: [{url: 'http://a'}, {url: 'http://a'}]",
          "1:35: duplicate remote write configs are not allowed, found duplicate for URL: http://a"},
-        {WRITE("headers: {Authorization: x}"), "authorization header must be changed via the basic_auth, authorization"},
+        {WRITE("headers: {Authorization: x}"),
+         "authorization header must be changed via the basic_auth, authorization"},
         {WRITE("headers: {Content-type: x}"), "3:13: Content-type is a reserved header. It must not be changed"},
         {WRITE("headers: {X-Amz-Date: x}"), "X-Amz-Date is a reserved header"},
-        {WRITE("protobuf_message: x"), "invalid protobuf_message value: unknown type for remote write protobuf message"},
+        {WRITE("protobuf_message: x"),
+         "invalid protobuf_message value: unknown type for remote write protobuf message"},
         {WRITE("queue_config:"), "remote write queue max_shards must be positive"},
         {WRITE("queue_config: {capacity: 0}"), "3:18: remote write queue capacity must be positive"},
         {WRITE("queue_config: {max_shards: 1, min_shards: 2}"), "min_shards must not be greater than max_shards"},

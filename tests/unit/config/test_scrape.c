@@ -47,11 +47,12 @@ static void null_is_the_zero_value_and_not_the_default(void **state)
 static void zero_limits_take_the_global_value(void **state)
 {
     (void)state;
-    struct plan *p = read_good("global: {sample_limit: 5, label_limit: 6, body_size_limit: 1KB, target_limit: 0x10, "
-                               "label_name_length_limit: 1_000, label_value_length_limit: 1e3, keep_dropped_targets: 010, "
-                               "extra_scrape_metrics: true}\n"
-                               "scrape_configs:\n  - {job_name: a, sample_limit: 0}\n"
-                               "  - {job_name: b, sample_limit: 9, body_size_limit: -1KB, extra_scrape_metrics: false}\n");
+    struct plan *p =
+        read_good("global: {sample_limit: 5, label_limit: 6, body_size_limit: 1KB, target_limit: 0x10, "
+                  "label_name_length_limit: 1_000, label_value_length_limit: 1e3, keep_dropped_targets: 010, "
+                  "extra_scrape_metrics: true}\n"
+                  "scrape_configs:\n  - {job_name: a, sample_limit: 0}\n"
+                  "  - {job_name: b, sample_limit: 9, body_size_limit: -1KB, extra_scrape_metrics: false}\n");
     const struct plan_scrape *a = &p->scrapes[0], *b = &p->scrapes[1];
     assert_int_equal(a->sample_limit, 5);
     assert_int_equal(a->label_limit, 6);
@@ -74,15 +75,17 @@ static void jobs_are_refused_in_the_original_words(void **state)
                   "2:40: scrape timeout greater than scrape interval for scrape config with job name \"x\"\n");
     assert_errors("scrape_configs:\n  - job_name: x\n  - job_name: x\n",
                   "3:5: found multiple scrape configs with job name \"x\"\n");
-    assert_errors("scrape_configs: [{job_name: ''}, null, {}, 5]\n", "1:19: job_name is empty\n"
-                                                                     "1:34: empty or null scrape config section\n"
-                                                                     "1:40: job_name is empty\n"
-                                                                     "1:44: cannot unmarshal !!int into config.ScrapeConfig\n");
+    assert_errors("scrape_configs: [{job_name: ''}, null, {}, 5]\n",
+                  "1:19: job_name is empty\n"
+                  "1:34: empty or null scrape config section\n"
+                  "1:40: job_name is empty\n"
+                  "1:44: cannot unmarshal !!int into config.ScrapeConfig\n");
     assert_error(JOB("scrape_interval: 5m1h"), ERR_SYNTAX,
                  "3:22: scrape_interval: not a valid duration string: \"5m1h\"");
     assert_error(JOB("body_size_limit: 5kB"), ERR_SYNTAX, "body_size_limit: units: unknown unit kB in 5kB");
     assert_error(JOB("params: {a: 5}"), ERR_SYNTAX, "a: cannot unmarshal !!int into []string");
-    assert_error(JOB("honour_labels: true"), ERR_SYNTAX, "3:5: field honour_labels not found in type config.ScrapeConfig");
+    assert_error(JOB("honour_labels: true"), ERR_SYNTAX,
+                 "3:5: field honour_labels not found in type config.ScrapeConfig");
 }
 
 static void protocols_keep_their_order_and_leave_out_what_is_not_read(void **state)
@@ -118,7 +121,8 @@ static void escaping_follows_validation(void **state)
     } cases[] = {
         {JOB("metric_name_validation_scheme: legacy"), NAMES_LEGACY, ESCAPE_UNDERSCORES},
         {JOB("metric_name_escaping_scheme: dots"), NAMES_UTF8, ESCAPE_DOTS},
-        {"global: {metric_name_validation_scheme: legacy}\n" JOB("honor_labels: true"), NAMES_LEGACY, ESCAPE_UNDERSCORES},
+        {"global: {metric_name_validation_scheme: legacy}\n" JOB("honor_labels: true"), NAMES_LEGACY,
+         ESCAPE_UNDERSCORES},
         {"global: {metric_name_validation_scheme: legacy}\n" JOB("metric_name_validation_scheme: utf8"), NAMES_UTF8,
          ESCAPE_ALLOW_UTF8},
         {"global: {metric_name_escaping_scheme: values}\n" JOB("honor_labels: true"), NAMES_UTF8, ESCAPE_VALUES},
@@ -153,7 +157,8 @@ static void static_groups_are_numbered(void **state)
     assert_int_equal(d->static_groups[1].n_targets, 0);
     plan_unref(p);
     assert_error(JOB("static_configs: [null]"), ERR_SYNTAX, "3:22: empty or null section in static_configs");
-    assert_error(JOB("static_configs: [{target: [a]}]"), ERR_SYNTAX, "field target not found in type targetgroup.Group");
+    assert_error(JOB("static_configs: [{target: [a]}]"), ERR_SYNTAX,
+                 "field target not found in type targetgroup.Group");
     assert_error(JOB("static_configs: [{labels: {'': a}}]"), ERR_SYNTAX, "\"\" is not a valid label name");
 }
 
@@ -193,7 +198,8 @@ static void files_are_joined_and_checked(void **state)
 static void other_discoveries_are_refused_unless_empty(void **state)
 {
     (void)state;
-    assert_error(JOB("ecs_sd_configs: [{region: x}]"), ERR_UNSUPPORTED, "3:5: ecs_sd_configs: not supported by leadline");
+    assert_error(JOB("ecs_sd_configs: [{region: x}]"), ERR_UNSUPPORTED,
+                 "3:5: ecs_sd_configs: not supported by leadline");
     assert_error(JOB("kubernetes_sd_configs: [{role: pod}]"), ERR_UNSUPPORTED, "kubernetes_sd_configs: not supported");
     assert_error(JOB("dns_sd_configs: {}"), ERR_SYNTAX, "dns_sd_configs: cannot unmarshal !!map into");
     assert_error(JOB("bogus_sd_configs: []"), ERR_SYNTAX, "field bogus_sd_configs not found");

@@ -38,21 +38,37 @@ static void the_picture_names_everything_but_secrets(void **state)
     struct str file = STR("t/*.json");
     struct plan_file_sd file_sd = {.files = &file, .n_files = 1, .refresh_ms = 90000};
     struct str source = STR("job");
-    struct relabel_rule rule = {.action = RELABEL_HASHMOD, .source_labels = &source, .n_source_labels = 1, .modulus = 4,
+    struct relabel_rule rule = {.action = RELABEL_HASHMOD,
+                                .source_labels = &source,
+                                .n_source_labels = 1,
+                                .modulus = 4,
                                 .target_label = STR("shard")};
     struct relabel_rules rules = {&rule, 1};
-    struct plan_scrape scrape = {.job_name = STR("node"), .file = STR("p.yml"), .line = 3, .interval_ms = 15000,
-                                 .timeout_ms = 500, .scheme = STR("http"), .metrics_path = STR("/m"),
-                                 .protocols = {PROTOCOL_TEXT_0_0_4}, .n_protocols = 1,
-                                 .fallback_protocol = PROTOCOL_NONE, .honor_timestamps = true, .sample_limit = 9,
-                                 .relabel = &rules,
-                                 .discovery = {.static_groups = &group, .n_static = 1, .file_sd = &file_sd, .n_file_sd = 1}};
-    struct plan_remote_write write = {.name = STR("main"), .url = STR("https://me:sesame@h/w?x"),
-                                      .remote_timeout_ms = 30000,
-                                      .queue = {.max_samples_per_send = 2000, .batch_send_deadline_ms = 5000,
-                                                .min_backoff_ms = 30, .max_backoff_ms = 5000, .retry_on_http_429 = true},
-                                      .http = {.authorization_type = STR("Bearer"),
-                                               .authorization_credentials = STR("sesame")}};
+    struct plan_scrape scrape = {
+        .job_name = STR("node"),
+        .file = STR("p.yml"),
+        .line = 3,
+        .interval_ms = 15000,
+        .timeout_ms = 500,
+        .scheme = STR("http"),
+        .metrics_path = STR("/m"),
+        .protocols = {PROTOCOL_TEXT_0_0_4},
+        .n_protocols = 1,
+        .fallback_protocol = PROTOCOL_NONE,
+        .honor_timestamps = true,
+        .sample_limit = 9,
+        .relabel = &rules,
+        .discovery = {.static_groups = &group, .n_static = 1, .file_sd = &file_sd, .n_file_sd = 1}};
+    struct plan_remote_write write = {
+        .name = STR("main"),
+        .url = STR("https://me:sesame@h/w?x"),
+        .remote_timeout_ms = 30000,
+        .queue = {.max_samples_per_send = 2000,
+                  .batch_send_deadline_ms = 5000,
+                  .min_backoff_ms = 30,
+                  .max_backoff_ms = 5000,
+                  .retry_on_http_429 = true},
+        .http = {.authorization_type = STR("Bearer"), .authorization_credentials = STR("sesame")}};
     struct str warning = STR("p.yml:1: careful");
     p->external_labels = (struct labels){external, 1};
     p->scrapes = &scrape;
