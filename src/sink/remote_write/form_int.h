@@ -1,0 +1,99 @@
+/* form: prepared forms of remote write 1.0 label sets. See form.c for the idea and the layout. */
+#ifndef SINK_FORM_INT_H
+#define SINK_FORM_INT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/slab.h"
+#include "model/batch.h"
+#include "plan/relabel_rules.h"
+
+enum form_kind {
+    FORM_SERIES,
+    FORM_DROPPED,    /* write_relabel_configs drop it */
+    FORM_UNSENDABLE, /* its labels are larger than any request */
+    FORM_SCOPED,     /* by metric only: the rules read a scope's value, look in the table of pairs */
+};
+
+/* Copy `bytes` of the metric's, pass over `skip` labels of the scope's form, copy `take` of them. */
+struct form_op {
+    uint16_t bytes;
+    uint8_t skip, take;
+};
+
+struct form {
+    uint32_t names; /* the scope's name set that it is for; 0: it is one pair's */
+    uint32_t bytes; /* of the metric's own; FORM_SCOPED: the first pair of this metric */
+    uint16_t n_ops;
+    uint16_t kind;
+    struct form_op ops[]; /* the metric's bytes follow */
+};
+
+/* The scope's labels and the external labels that are absent from it, each as the label entry of a TimeSeries. */
+struct scope_form {
+    uint32_t n; /* entries */
+    uint32_t bytes;
+    uint32_t first_pair; /* of this scope, in the table of pairs */
+    uint32_t *offsets;   /* n + 1, into encoded */
+    const uint8_t *encoded;
+};
+
+struct form_pair {
+    uint32_t metric;
+    uint32_t form; /* slab handle; 0: this index is free, and next_metric links the free ones */
+    struct scope_form *scope;
+    uint32_t next_metric, prev_metric, next_scope, prev_scope; /* 0: none */
+};
+
+struct forms {
+    struct intern *intern;
+    struct scope_table *scopes;
+    int slot;
+    struct labels externals;           /* borrowed from the plan, as the rules */
+    const struct relabel_rules *rules; /* NULL: none */
+
+    uint32_t *by_metric; /* slab handles, SLAB_NONE: not made yet */
+    size_t n_metrics;
+    struct slab slab;
+    struct form_pair *pairs; /* from 1 */
+    size_t n_pairs, cap_pairs;
+    uint32_t free_pair, live_pairs;
+    uint32_t max_pairs;
+    struct map by_pair;
+    struct arena scratch; /* of one compilation, and of a form that is not kept */
+    bool swept;
+    size_t scope_bytes;
+};
+
+/* Takes the scopes' slot and listens to sweeps. */
+void forms_init(struct forms *f, struct intern *in, struct scope_table *scopes, int slot, struct labels externals,
+                const struct relabel_rules *rules);
+void forms_release(struct forms *f);
+/* Other external labels or rules: every form is forgotten and made again when it is needed. */
+void forms_reset(struct forms *f, struct labels externals, const struct relabel_rules *rules);
+/* The same labels and rules at another address. */
+void forms_rebase(struct forms *f, struct labels externals, const struct relabel_rules *rules);
+/* Before each batch: by_metric covers every id, and what a sweep left behind is compacted. */
+void forms_prepare(struct forms *f);
+
+struct scope_form *forms_scope(struct forms *f, struct scope *s);
+/* The form of this pair, made when there is none; never FORM_SCOPED. Valid until the next call of any function here. */
+const struct form *forms_find(struct forms *f, const struct intern_view *view, uint32_t metric, struct scope *s);
+size_t forms_bytes(const struct forms *f);
+
+/* The form by metric alone: right for this scope if its names are the scope's. NULL: none. */
+static inline const struct form *forms_quick(const struct forms *f, uint32_t metric)
+{
+    uint32_t handle = f->by_metric[metric];
+    return handle == SLAB_NONE ? NULL : slab_get(&f->slab, handle);
+}
+
+static inline const uint8_t *form_encoded(const struct form *f)
+{
+    return (const uint8_t *)(f->ops + f->n_ops);
+}
+
+#endif

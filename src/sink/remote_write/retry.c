@@ -1,0 +1,134 @@
+/* retry: the table of answers of a remote write 1.0 destination.
+ *
+ *   2xx                          taken
+ *   no answer, 5xx               ask again
+ *   429                          ask again, unless retry_on_http_429 was set to false; the original asks only if it is
+ * true everything else              refused: other 4xx, 1xx, a 3xx that is left over because follow_redirects is false
+ * or the redirects have no end. 415 has nothing to fall back to in 1.0
+ *
+ * Of the refusals 400, 409 and 422 say that samples are bad: those of one target, as a rule, so it is worth asking
+ * for each target alone. 413 says that the request is too large, and its parts are smaller. The others (401, 403,
+ * 404 ...) are about who asks where; the parts would fare no better.
+ *
+ * Doubt: the request went out, but whether it was carried out is not known. A connection that could not be made
+ * leaves none. A gateway's 502 and 504 leave it: they speak for somebody behind them.
+ *
+ * Waiting is exponential between min_backoff and max_backoff, each wait at random between half and all of the base,
+ * so that lanes and tasks that failed together do not come back together. Retry-After (RFC 9110, 10.2.3: seconds or
+ * a date) goes before; the wait after it starts from twice that, capped, as in the original. Beyond an hour it is
+ * taken for an hour.
+ */
+#include "sink/remote_write/retry_int.h"
+
+#include "base/mem.h"
+#include "base/num.h"
+
+#define RETRY_AFTER_MAX_MS (3600 * 1000)
+
+enum answer answer_of(const struct http_response *r, const struct plan_queue *q)
+{
+    if (r->err == ERR_CANCELED)
+        return ANSWER_CANCELED;
+    if (r->err != OK && !(r->err == ERR_LIMIT && r->status)) /* an answer that is only too long counts by its status */
+        return ANSWER_RETRY;
+    if (r->status / 100 == 2)
+        return ANSWER_TAKEN;
+    if (r->status / 100 == 5)
+        return ANSWER_RETRY;
+    if (r->status == 429 && (q->retry_on_http_429 || !q->retry_on_http_429_set))
+        return ANSWER_RETRY;
+    return ANSWER_REFUSED;
+}
+
+bool answer_may_split(int status)
+{
+    return status == 400 || status == 409 || status == 413 || status == 422;
+}
+
+bool answer_leaves_doubt(const struct http_response *r)
+{
+    if (r->err == OK || r->err == ERR_LIMIT)
+        return r->status == 502 || r->status == 504;
+    return r->err != ERR_CANCELED && r->connected;
+}
+
+/* ---- Retry-After ------------------------------------------------------------------------------------------------- */
+
+static bool digits(struct str s, size_t at, size_t n, int64_t *out)
+{
+    uint64_t v;
+    for (size_t i = at; i < at + n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+    }
+    if (num_parse_u64(str_from(s.p + at, n), &v) != OK)
+        return false;
+    *out = (int64_t)v;
+    return true;
+}
+
+static int64_t month_of(struct str s)
+{
+    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    for (int64_t i = 0; i < 12; i++) {
+        if (memcmp(names + 3 * i, s.p, 3) == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+/* Days since 1970-01-01 in the Gregorian calendar, with years that begin in March. */
+static int64_t days_of(int64_t year, int64_t month, int64_t day)
+{
+    int64_t y = year - (month <= 2);
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
+}
+
+/* The one form of dates that servers send: "Sun, 06 Nov 1994 08:49:37 GMT". */
+static bool parse_date(struct str s, int64_t *seconds)
+{
+    int64_t day, year, hour, minute, second;
+    if (s.n != 29 || s.p[3] != ',' || s.p[19] != ':' || s.p[22] != ':' || memcmp(s.p + 25, " GMT", 4) != 0)
+        return false;
+    int64_t month = month_of(str_from(s.p + 8, 3));
+    if (!month || !digits(s, 5, 2, &day) || !digits(s, 12, 4, &year) || !digits(s, 17, 2, &hour) ||
+        !digits(s, 20, 2, &minute) || !digits(s, 23, 2, &second))
+        return false;
+    *seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    return true;
+}
+
+uint64_t retry_after_ms(struct str header, int64_t wall_ms)
+{
+    struct str s = str_trim(header);
+    int64_t v;
+    int64_t wait_ms;
+    if (s.n == 0)
+        return 0;
+    if (num_parse_i64(s, &v) == OK)
+        wait_ms = v > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : v * 1000;
+    else if (parse_date(s, &v))
+        wait_ms = v * 1000 - wall_ms;
+    else
+        return 0;
+    if (wait_ms <= 0)
+        return 0;
+    return wait_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : (uint64_t)wait_ms;
+}
+
+uint64_t retry_wait_ms(uint64_t *backoff_ms, const struct plan_queue *q, uint64_t asked_for_ms, uint64_t random)
+{
+    uint64_t least = q->min_backoff_ms > 0 ? (uint64_t)q->min_backoff_ms : 1;
+    uint64_t most = (uint64_t)q->max_backoff_ms > least ? (uint64_t)q->max_backoff_ms : least;
+    uint64_t base = *backoff_ms < least ? least : *backoff_ms > most ? most : *backoff_ms;
+    uint64_t wait = base - random % (base / 2 + 1);
+    if (wait < least)
+        wait = least;
+    if (asked_for_ms) {
+        wait = asked_for_ms;
+        base = asked_for_ms;
+    }
+    *backoff_ms = base * 2 > most ? most : base * 2;
+    return wait;
+}

@@ -1,0 +1,229 @@
+/* encode_harness: an encoder with one lane on a fake spool, a decoder of its own, and the labels of a series
+ * computed the plain way. Included by one file of a test program.
+ */
+#ifndef ENCODE_HARNESS_H
+#define ENCODE_HARNESS_H
+
+#include "unit/sink/remote_write/fake_spool.h"
+
+#include "base/hash.h"
+#include "shape/relabel.h"
+#include "sink/remote_write/remote_write_int.h"
+#include "wire/proto.h"
+
+struct harness {
+    struct intern *intern;
+    struct scope_table *scopes;
+    struct plan_remote_write *config;
+    struct remote_write *rw;
+    struct spool *spool;
+    struct arena arena; /* of labels in a test */
+};
+
+static struct harness harness_new(struct labels externals, const struct relabel_rules *rules)
+{
+    struct harness h = {.intern = intern_new(), .scopes = scope_table_new(), .spool = mem_alloc(sizeof(*h.spool))};
+    fake_spool_init(h.spool);
+    h.config = NEW(struct plan_remote_write);
+    h.config->queue.max_samples_per_send = 2000;
+    h.config->queue.max_shards = 50;
+    h.config->name = STR("test");
+    h.rw = NEW(struct remote_write);
+    h.rw->n_workers = 1;
+    h.rw->max_in_flight = LANES;
+    h.rw->spool = h.spool;
+    h.rw->config = h.config;
+    h.rw->consumer.append = remote_write_append;
+    remote_write_counters_init(h.rw);
+    forms_init(&h.rw->forms, h.intern, h.scopes, 3, externals, rules);
+    struct lane *l = NEW(struct lane);
+    l->rw = h.rw;
+    CHECK(spool_lane_open(h.spool, 0, NULL, NULL, NULL, &l->spool, NULL) == OK);
+    h.rw->lanes[0] = l;
+    return h;
+}
+
+static void harness_free(struct harness *h)
+{
+    forms_release(&h->rw->forms);
+    remote_write_counters_release(h->rw);
+    free(h->rw->lanes[0]);
+    free(h->rw);
+    free(h->config);
+    fake_spool_release(h->spool);
+    free(h->spool);
+    scope_table_free(h->scopes);
+    intern_free(h->intern);
+    arena_release(&h->arena);
+}
+
+/* "a=1,b=2" sorted by the caller; "b=" is an empty value. */
+static struct labels labels_of(struct arena *a, const char *text)
+{
+    struct label *v = ARENA_ARRAY(a, struct label, 32);
+    uint32_t n = 0;
+    struct str rest = str_dup(a, str_c(text)), item;
+    while (rest.n) {
+        str_cut(rest, ',', &item, &rest);
+        str_cut(item, '=', &v[n].name, &v[n].value);
+        n++;
+    }
+    return (struct labels){v, n};
+}
+
+/* A metric of these labels; the raw bytes are made of them. */
+static uint32_t metric_of(struct harness *h, struct labels l, uint32_t context)
+{
+    AUTO_BUF raw = {0};
+    labels_print(l, &raw);
+    uint64_t hash = intern_hash(buf_view(&raw));
+    uint32_t id = intern_find(h->intern, hash, buf_view(&raw), context);
+    return id == METRIC_NONE ? intern_add(h->intern, hash, buf_view(&raw), context, l, 0) : id;
+}
+
+static void append_samples(struct harness *h, struct scope *scope, int64_t ts_ms, const struct sample *samples,
+                           uint32_t n)
+{
+    struct intern_view view = intern_view(h->intern);
+    struct batch_run run = {scope, 0, n};
+    struct batch b = {.ts_ms = ts_ms, .metrics = &view, .samples = samples, .n_samples = n, .runs = &run, .n_runs = 1};
+    remote_write_append(&h->rw->consumer, &b, NULL, NULL);
+}
+
+/* ---- the plain way ----------------------------------------------------------------------------------------------- */
+
+/* Labels in the arena; n == 0: dropped. */
+static struct labels plain_labels(struct labels metric, struct labels scope, struct labels externals,
+                                  const struct relabel_rules *rules, struct arena *a)
+{
+    struct label *v = ARENA_ARRAY(a, struct label, metric.n + scope.n);
+    struct labels visible = {v, 0};
+    for (uint32_t i = 0; i < scope.n; i++) {
+        if (!labels_has(metric, scope.v[i].name))
+            v[visible.n++] = scope.v[i];
+    }
+    for (uint32_t i = 0; i < metric.n; i++) {
+        if (metric.v[i].value.n)
+            v[visible.n++] = metric.v[i];
+    }
+    for (uint32_t i = 1; i < visible.n; i++) {
+        for (uint32_t k = i; k > 0 && str_cmp(v[k].name, v[k - 1].name) < 0; k--) {
+            struct label t = v[k];
+            v[k] = v[k - 1];
+            v[k - 1] = t;
+        }
+    }
+    struct labels_builder b;
+    labels_builder_init(&b, a);
+    labels_builder_set_all(&b, visible, false);
+    for (uint32_t i = 0; i < externals.n; i++) {
+        if (!labels_has(visible, externals.v[i].name))
+            labels_builder_set(&b, externals.v[i].name, externals.v[i].value);
+    }
+    if (rules && !relabel_run(rules, &b))
+        return (struct labels){0};
+    return labels_builder_labels(&b);
+}
+
+/* ---- reading a message ------------------------------------------------------------------------------------------- */
+
+struct decoded {
+    struct labels labels;
+    uint64_t bits;
+    int64_t ts_ms;
+};
+
+struct message_read {
+    struct proto_reader r;
+    struct arena *arena;
+};
+
+static struct label read_label(struct str s)
+{
+    struct proto_reader r = proto_read(s);
+    struct proto_field f;
+    struct label l = {0};
+    while (proto_next(&r, &f) == OK) {
+        if (f.number == 1)
+            l.name = f.bytes;
+        else
+            l.value = f.bytes;
+    }
+    return l;
+}
+
+static void read_sample(struct str s, struct decoded *d)
+{
+    struct proto_reader r = proto_read(s);
+    struct proto_field f;
+    enum err err;
+    while ((err = proto_next(&r, &f)) == OK) {
+        if (f.number == 1)
+            d->bits = f.value;
+        else
+            d->ts_ms = (int64_t)f.value;
+    }
+    assert_int_equal(err, ERR_EOF);
+}
+
+/* The next series of a message, its labels in the arena. */
+static bool message_next(struct message_read *m, struct decoded *d)
+{
+    struct proto_field f;
+    enum err err = proto_next(&m->r, &f);
+    if (err == ERR_EOF)
+        return false;
+    assert_int_equal(err, OK);
+    assert_int_equal(f.number, 1);
+    struct proto_reader r = proto_read(f.bytes);
+    struct label *v = ARENA_ARRAY(m->arena, struct label, 64);
+    uint32_t n = 0;
+    uint32_t n_samples = 0;
+    *d = (struct decoded){0};
+    while ((err = proto_next(&r, &f)) == OK) {
+        if (f.number == 1) {
+            assert_true(n < 64);
+            v[n++] = read_label(f.bytes);
+        } else {
+            assert_int_equal(f.number, 2);
+            read_sample(f.bytes, d);
+            n_samples++;
+        }
+    }
+    assert_int_equal(err, ERR_EOF);
+    assert_int_equal(n_samples, 1);
+    d->labels = (struct labels){v, n};
+    return true;
+}
+
+static struct message_read open_batch(struct harness *h)
+{
+    struct spool_lane *l = &h->spool->lanes[0];
+    return (struct message_read){proto_read(str_from((const char *)l->room, l->n)), &h->arena};
+}
+
+static void assert_next(struct message_read *m, const char *labels, uint64_t bits, int64_t ts_ms)
+{
+    struct decoded d;
+    AUTO_BUF text = {0};
+    assert_true(message_next(m, &d));
+    labels_print(d.labels, &text);
+    assert_str_c(buf_view(&text), labels);
+    assert_int_equal(d.bits, bits);
+    assert_int_equal(d.ts_ms, ts_ms);
+}
+
+static void assert_end(struct message_read *m)
+{
+    struct decoded d;
+    assert_false(message_next(m, &d));
+}
+
+static uint64_t bits_of(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    return bits;
+}
+
+#endif
