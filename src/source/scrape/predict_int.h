@@ -1,0 +1,199 @@
+/* predict: from the bytes of one exposition to the samples of one batch, with the help of what the target exposed last
+ * time. No HTTP, no timers, no consumers: bytes in, samples out. One predictor per worker; everything on its thread.
+ */
+#ifndef SOURCE_SCRAPE_PREDICT_INT_H
+#define SOURCE_SCRAPE_PREDICT_INT_H
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "format/exposition.h"
+#include "model/batch.h"
+#include "plan/plan.h"
+#include "shape/metric_map.h"
+
+/* ---- what is remembered of a target ----
+ *
+ * One 32-bit entry per line or comment block of the last good exposition, in its order; each holds a reference to its
+ * metric. 4 bytes an entry and this struct. */
+
+#define POSITION_DUPLICATE 0x80000000u /* the same series stood earlier on the page: the first value wins */
+#define POSITION_UNTRACKED 0x40000000u /* had a timestamp of its own: exempt from stale markers */
+#define POSITION_ASIDE     0x20000000u /* beside the target's own scope although the page has a folded one */
+#define POSITION_ID        0x1fffffffu
+
+/* The two ways in which a line becomes a metric: INNER for all of them, unless the map's rules were folded into a scope
+ * of the page's own (shape/metric_map.h); then OUTER for those that must go the long way. */
+enum way { INNER, OUTER };
+
+struct page_fold {
+    struct arena arena;
+    struct metric_fold f;
+};
+
+struct stamped; /* last explicit timestamps, by metric */
+
+struct page {
+    uint32_t *positions;
+    uint32_t n;
+    uint32_t general[2], scoped[2]; /* context groups by way; scoped is 0 until the map reads a scope's value */
+    struct scope *outer;            /* the target's labels */
+    struct scope *inner;            /* what series are beside: outer, or the folded scope */
+    struct scope *seen_inner;       /* inner when the positions were taken */
+    struct page_fold *fold;         /* NULL: nothing was folded */
+    struct stamped *stamped;        /* NULL until a series has a timestamp of its own */
+    int64_t last_ms;                /* timestamp of the last batch; INT64_MIN: none yet */
+    bool fresh;                     /* a configuration came since: every series counts as new */
+    bool marked;                    /* stale markers for all of it have been sent: the last scrape failed */
+};
+
+/* ---- contexts ----
+ *
+ * A metric's context in the intern table says what, besides its raw bytes, made its labels:
+ *
+ *   group (a multiple of 32)                 | kind << 4         | 0: untyped, or 1 + the TYPE in force
+ *   map's rules and scope's names, or one scope    text, OpenMetrics
+ *
+ * Group numbers are never given twice, so that what a swept metric meant cannot come back under another meaning. */
+#define CONTEXT_COMMENTS    0u
+#define CONTEXT_REPORT      32u
+#define CONTEXT_FIRST_GROUP 64u
+#define CONTEXT_GROUP       32u
+
+struct context_use {
+    uint64_t key;
+    uint32_t group, refs;
+};
+
+/* ---- the worker's part ---- */
+
+struct predict_counters {
+    struct counter *samples, *predicted, *parsed, *stale;
+    struct counter *duplicate, *out_of_order, *out_of_bounds, *over_sample_limit, *over_label_limits;
+};
+
+struct sample_list {
+    struct sample *v;
+    size_t n, cap;
+};
+
+/* Where a sample goes: the runs of the batch. */
+enum run_of { RUN_INNER, RUN_OUTER, RUN_SEEN, RUNS };
+
+struct predictor {
+    struct intern *intern;
+    struct scope_table *scopes;
+    struct log *log;
+    struct counters *set;
+    struct predict_counters counters;
+    struct arena arena; /* of one page: parsed labels */
+    struct sample_list samples[RUNS];
+    struct sample_side *sides;
+    size_t n_sides, cap_sides;
+    uint32_t *positions; /* the page being read, once it differs from the last one */
+    size_t n_positions, cap_positions;
+    struct context_use *contexts;
+    size_t n_contexts, cap_contexts;
+    struct map contexts_by_key;
+    uint32_t next_group;
+    struct batch_run runs[RUNS];
+    struct scope *leaving; /* of the markers in this batch, after the page has let go of it */
+    size_t largest;        /* samples of the largest batch since the last trim */
+    uint32_t batches;
+    struct log_limit order_limit, duplicate_limit, bounds_limit;
+};
+
+void predictor_init(struct predictor *p, struct intern *in, struct scope_table *scopes, struct log *log,
+                    struct counters *set);
+void predictor_release(struct predictor *p);
+
+/* ---- pages (page.c) ---- */
+
+/* A page for a target with this scope, of which it takes a reference. */
+void page_init(struct predictor *p, struct page *page, const struct plan_scrape *config, struct scope *scope);
+/* Another configuration, or the same in another plan (rules are plan memory): the array stays. What the map makes
+ * differently now is looked up anew at the next scrape, and what is gone then gets its marker then. `fresh`: series
+ * count as new, and the label limits are checked again. */
+void page_shape(struct predictor *p, struct page *page, const struct plan_scrape *config, bool fresh);
+/* Moves what `from` remembers to `to`, which has not been used yet and is of the same scope; `from` is released. */
+void page_adopt(struct predictor *p, struct page *to, struct page *from);
+void page_release(struct predictor *p, struct page *page);
+/* The group of the metrics whose map read a value of this page's scope; made at the first call. */
+uint32_t page_scoped_group(struct predictor *p, struct page *page, enum way way);
+
+/* ---- one scrape ---- */
+
+struct predict_input {
+    struct page *page;
+    const struct plan_scrape *config;
+    struct str url;  /* for messages */
+    struct str body; /* NUL behind the end */
+    enum exposition_kind kind;
+    int64_t ts_ms;  /* of the batch */
+    int64_t now_ms; /* wall clock: timestamps more than ten minutes ahead are refused */
+};
+
+struct predict_result {
+    uint32_t scraped;    /* lines with a value */
+    uint32_t relabelled; /* of these, what the map kept; duplicates included */
+    uint32_t added;      /* series not known from before */
+};
+
+/* A batch begins: no samples. */
+void predict_begin(struct predictor *p);
+/* Appends the page's samples and the markers of the series that are gone, and makes this page the remembered one. On an
+ * error nothing was appended and the page is as it was; *out still says how far it came. An empty body is a good page
+ * without series. */
+enum err predict_page(struct predictor *p, const struct predict_input *in, struct predict_result *out,
+                      struct diag *d) MUST_USE;
+/* The scrape failed: appends a marker for every series of the page that has not got one yet. */
+void predict_failed(struct predictor *p, struct page *page, int64_t ts_ms);
+/* One more sample beside the target's labels, for report series. */
+void predict_append(struct predictor *p, const struct page *page, uint32_t metric, double value);
+/* The batch as of now; views into the predictor, valid until the next predict_begin. Once per predict_begin. */
+struct batch predict_batch(struct predictor *p, const struct page *page, uint32_t lane, int64_t ts_ms);
+
+/* ---- inside the predictor (predict.c, settle.c, stamped.c) ---- */
+
+/* A page being read. */
+struct reading {
+    struct predictor *p;
+    struct page *page;
+    const struct predict_input *in;
+    struct intern_view view;
+    struct exposition e;
+    uint32_t at;       /* next position of the old array */
+    bool diverged;     /* from here on p->positions is written */
+    uint32_t same;     /* positions that are the old array's: [0, same) */
+    size_t settled[2]; /* samples by way that are known to hold no unnoticed duplicate */
+    bool hopeless;     /* far beyond sample_limit: counted only */
+    struct predict_result result;
+    uint32_t predicted, parsed, duplicates, out_of_order, out_of_bounds;
+};
+
+static inline enum way position_way(uint32_t position)
+{
+    return position & POSITION_ASIDE ? OUTER : INNER;
+}
+
+/* From here on the new array is written beside the old one. */
+void reading_diverge(struct reading *r);
+struct sample *sample_append(struct predictor *p, enum run_of run, uint32_t metric, double value);
+/* The marker of one remembered series. */
+void marker_append(struct predictor *p, struct page *page, uint32_t position, int64_t ts_ms);
+
+/* The label limits of what was read so far: they come before the error that ended the reading. */
+enum err settle_limits(struct reading *r, struct diag *d) MUST_USE;
+bool over_sample_limit(const struct reading *r);
+/* Checks what only the whole page can tell, appends the markers, and commits. */
+enum err settle_page(struct reading *r, struct diag *d) MUST_USE;
+
+/* Drops the samples whose timestamps repeat or step back, or lie too far ahead. */
+void stamped_filter(struct reading *r);
+/* The series had the batch's time until now: what came before is not to be repeated. */
+void stamped_note(struct reading *r, uint32_t metric);
+/* Whether a marker at ts_ms would step back; notes it when not. */
+bool stamped_allows_marker(struct page *page, uint32_t metric, int64_t ts_ms);
+void stamped_free(struct predictor *p, struct stamped *s);
+
+#endif

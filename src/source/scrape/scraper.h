@@ -1,0 +1,53 @@
+/* scraper: a worker's scraping. Owns the targets of its lanes, their arrays of predicted metrics, their timers; asks
+ * through net/http_client.h and hands batches to the consumers. Everything on the worker's thread.
+ */
+#ifndef SOURCE_SCRAPE_SCRAPER_H
+#define SOURCE_SCRAPE_SCRAPER_H
+
+#include "base/counter.h"
+#include "model/family.h"
+#include "net/http_client.h"
+#include "source/scrape/target.h"
+
+struct scraper;
+
+struct scraper_options {
+    struct loop *loop;
+    struct http_client *http;
+    struct intern *intern;
+    struct scope_table *scopes;
+    struct log *log;
+    struct counters *counters;
+    struct batch_consumer **consumers; /* called in order for each batch; array owned by the caller, may be changed
+                                          between calls through scraper_consumers */
+    uint32_t n_consumers;
+    bool adjust_timestamps;         /* --scrape.adjust-timestamps, default true */
+    int64_t timestamp_tolerance_ms; /* --scrape.timestamp-tolerance, default 2 */
+    size_t max_body;                /* ceiling of our own when body_size_limit is 0: 1 GiB */
+};
+
+struct scraper *scraper_new(const struct scraper_options *o);
+void scraper_free(struct scraper *s); /* no stale markers: the process stops */
+void scraper_consumers(struct scraper *s, struct batch_consumer **consumers, uint32_t n);
+void scraper_add(struct scraper *s, struct scrape_target *t);    /* takes the reference */
+void scraper_update(struct scraper *s, struct scrape_target *t); /* same identity; takes the reference */
+void scraper_remove(struct scraper *s, uint64_t identity);       /* its stale markers follow two intervals later */
+void scraper_stop(struct scraper *s); /* no scrape starts from now on; running ones are cancelled */
+
+/* For the pages: one per target, in an arena of the caller. */
+struct scrape_status {
+    struct scrape_target *target; /* a reference for the caller */
+    enum { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN } health;
+    struct str last_error;
+    int64_t last_scrape_ms; /* wall; 0: never */
+    double last_duration_s;
+    uint32_t samples, series;
+    uint64_t body_bytes;
+};
+uint32_t scraper_status(struct scraper *s, struct arena *a, struct scrape_status **out);
+
+/* The families seen since the last call, deduplicated by name, type, help and unit within this worker; for remote-write
+ * metadata. Names are those after the metric map where it renames families wholly, else as exposed. */
+uint32_t scraper_families(struct scraper *s, struct arena *a, struct family **out);
+
+#endif

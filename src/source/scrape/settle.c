@@ -1,0 +1,350 @@
+/* settle: what only the whole page can tell.
+ *
+ * A page that differs from the last one has an old and a new array of positions. One stamp per interned metric, in a
+ * scratch array that all targets of the worker share, answers everything in two walks, without a set:
+ *
+ *   walk the old array            stamp = known (or known, with timestamps of its own)
+ *   walk the new array in order   stamped as seen already?  a duplicate: the first value wins
+ *                                 not known?                new: label limits, scrape_series_added
+ *                                 stamp = seen
+ *   walk the old array again      not seen?                 gone: a stale marker
+ *
+ * A series is its labels, not its bytes: a line that only spells its labels in another order, or whose form changed
+ * with the configuration or with a TYPE line, is another metric but not another series. So what is gone is compared
+ * with what is new by the visible label set before it gets a marker; a marker beside a sample of the same series and
+ * time would be refused by any receiver.
+ *
+ * Order of errors as in the original: the first line that offends, then sample_limit. Nothing is written to the page
+ * before the last check has passed.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/quote.h"
+#include "source/scrape/predict_int.h"
+
+struct stamps {
+    uint32_t *of; /* by metric id */
+    uint32_t known, known_untracked, seen, seen_new, seen_untracked;
+};
+
+static struct stamps take_stamps(const struct reading *r)
+{
+    struct intern *in = r->p->intern;
+    struct stamps s;
+
+    intern_stamps(in, &s.known);
+    intern_stamps(in, &s.known_untracked);
+    intern_stamps(in, &s.seen);
+    intern_stamps(in, &s.seen_new);
+    s.of = intern_stamps(in, &s.seen_untracked);
+    for (uint32_t i = 0; !r->page->fresh && i < r->page->n; i++) {
+        uint32_t position = r->page->positions[i];
+        s.of[position & POSITION_ID] = position & POSITION_UNTRACKED ? s.known_untracked : s.known;
+    }
+    return s;
+}
+
+static bool is_known(const struct stamps *s, uint32_t id)
+{
+    return s->of[id] == s->known || s->of[id] == s->known_untracked;
+}
+
+static bool is_seen(const struct stamps *s, uint32_t id)
+{
+    return s->of[id] == s->seen || s->of[id] == s->seen_new || s->of[id] == s->seen_untracked;
+}
+
+static uint32_t new_positions(const struct reading *r)
+{
+    return r->diverged ? (uint32_t)r->p->n_positions : r->at;
+}
+
+static uint32_t new_position(const struct reading *r, uint32_t i)
+{
+    return r->diverged ? r->p->positions[i] : r->page->positions[i];
+}
+
+static uint16_t flags_of(const struct reading *r, uint32_t position)
+{
+    return intern_get(&r->view, position & POSITION_ID)->flags;
+}
+
+static struct labels visible(struct reading *r, uint32_t position, const struct scope *inner)
+{
+    struct arena *a = &r->p->arena;
+    const struct scope *scope = position_way(position) == INNER ? inner : r->page->outer;
+
+    arena_reset(a);
+    return metric_map_merged(intern_labels(&r->view, position & POSITION_ID, a), scope->labels, a);
+}
+
+/* ---- label limits ------------------------------------------------------------------------------------------------ */
+
+/* As Go's %.50s: at most fifty characters. */
+static struct str clip(struct str s)
+{
+    size_t n = 0;
+
+    for (int runes = 0; n < s.n && runes < 50; runes++) {
+        uint32_t rune;
+        size_t width = quote_rune(s, n, &rune);
+        n += width ? width : 1;
+    }
+    return str_from(s.p, n);
+}
+
+static enum err check_lengths(struct labels l, const struct plan_scrape *config, struct diag *d)
+{
+    struct str name = clip(labels_get(l, LABEL_NAME));
+
+    for (uint32_t i = 0; i < l.n; i++) {
+        const struct label *at = &l.v[i];
+        if (config->label_name_length_limit && at->name.n > config->label_name_length_limit)
+            return diag_set(
+                d, ERR_LIMIT,
+                "label_name_length_limit exceeded (metric: %.*s, label name: %.*s, length: %zu, limit: %llu)",
+                STR_ARGS(name), STR_ARGS(clip(at->name)), at->name.n,
+                (unsigned long long)config->label_name_length_limit);
+        if (config->label_value_length_limit && at->value.n > config->label_value_length_limit) {
+            AUTO_BUF value = {0};
+            buf_quote(&value, clip(at->value));
+            return diag_set(
+                d, ERR_LIMIT,
+                "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, value: %s, length: %zu, "
+                "limit: %llu)",
+                STR_ARGS(name), STR_ARGS(clip(at->name)), value.p, at->value.n,
+                (unsigned long long)config->label_value_length_limit);
+        }
+    }
+    return OK;
+}
+
+static enum err check_labels(struct labels l, const struct plan_scrape *config, struct diag *d)
+{
+    if (config->label_limit && l.n > config->label_limit)
+        return diag_set(d, ERR_LIMIT, "label_limit exceeded (metric: %.*s, number of labels: %u, limit: %llu)",
+                        STR_ARGS(clip(labels_get(l, LABEL_NAME))), l.n, (unsigned long long)config->label_limit);
+    return check_lengths(l, config, d);
+}
+
+/* The page ended at position i: what is reported of it. */
+static void cut_result(struct reading *r, uint32_t i)
+{
+    r->result = (struct predict_result){0};
+    for (uint32_t k = 0; k <= i; k++) {
+        uint16_t flags = flags_of(r, new_position(r, k));
+        r->result.scraped += !(flags & METRIC_COMMENT);
+        r->result.relabelled += k < i && !(flags & (METRIC_COMMENT | METRIC_DROPPED));
+    }
+}
+
+enum err settle_limits(struct reading *r, struct diag *d)
+{
+    const struct plan_scrape *config = r->in->config;
+
+    if (!config->label_limit && !config->label_name_length_limit && !config->label_value_length_limit)
+        return OK;
+    if (!r->diverged && !r->page->fresh)
+        return OK;
+    struct stamps s = take_stamps(r);
+    for (uint32_t i = 0; i < new_positions(r); i++) {
+        uint32_t position = new_position(r, i);
+        uint32_t id = position & POSITION_ID;
+        if (is_known(&s, id) || is_seen(&s, id) || flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
+            continue;
+        s.of[id] = s.seen;
+        if (check_labels(visible(r, position, r->page->inner), config, d) == OK)
+            continue;
+        counter_inc(r->p->counters.over_label_limits);
+        cut_result(r, i);
+        return ERR_LIMIT;
+    }
+    return OK;
+}
+
+/* ---- the new array ----------------------------------------------------------------------------------------------- */
+
+static void note_seen(struct reading *r, struct stamps *s, uint32_t position)
+{
+    uint32_t id = position & POSITION_ID;
+    bool known = is_known(s, id);
+
+    r->result.added += !known;
+    if (position & POSITION_UNTRACKED)
+        s->of[id] = s->seen_untracked;
+    else
+        s->of[id] = known ? s->seen : s->seen_new;
+}
+
+/* The part that is the old array's: its duplicates are marked, and have left no samples. */
+static void settle_same(struct reading *r, struct stamps *s)
+{
+    for (uint32_t i = 0; i < r->same; i++) {
+        uint32_t position = r->p->positions[i];
+        if (!(position & POSITION_DUPLICATE) && !(flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED)))
+            note_seen(r, s, position);
+    }
+}
+
+/* The rest: each kept position has its sample, in order, in the list of its way. */
+static void settle_rest(struct reading *r, struct stamps *s)
+{
+    struct predictor *p = r->p;
+    size_t from[2] = {r->settled[INNER], r->settled[OUTER]};
+    size_t to[2] = {r->settled[INNER], r->settled[OUTER]};
+
+    for (size_t i = r->same; i < p->n_positions; i++) {
+        uint32_t position = p->positions[i];
+        uint32_t id = position & POSITION_ID;
+        if (flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
+            continue;
+        enum way way = position_way(position);
+        struct sample_list *list = &p->samples[way];
+        struct sample sample = list->v[from[way]++];
+        if (is_seen(s, id)) {
+            p->positions[i] |= POSITION_DUPLICATE;
+            if (sample.side == SIDE_NONE) {
+                r->duplicates++;
+                continue;
+            }
+        } else {
+            if (sample.side != SIDE_NONE && s->of[id] == s->known)
+                stamped_note(r, id);
+            note_seen(r, s, position);
+        }
+        list->v[to[way]++] = sample;
+    }
+    p->samples[INNER].n = to[INNER];
+    p->samples[OUTER].n = to[OUTER];
+}
+
+/* ---- what is gone ------------------------------------------------------------------------------------------------ */
+
+struct label_set_hashes {
+    uint64_t *v;
+    struct map map;
+};
+
+static bool same_hash(const void *ctx, uint32_t index)
+{
+    const uint64_t *const *v = ctx;
+
+    return v[0][index] == *v[1];
+}
+
+static bool has_hash(const struct label_set_hashes *set, uint64_t hash)
+{
+    const uint64_t *const ctx[2] = {set->v, &hash};
+
+    return map_find(&set->map, hash, same_hash, ctx) != MAP_NONE;
+}
+
+/* The visible label sets of the series that are new on this page. */
+static void collect_new(struct reading *r, const struct stamps *s, struct label_set_hashes *set)
+{
+    uint32_t n = 0;
+
+    set->v = mem_alloc(sizeof(uint64_t) * (r->result.added + 1));
+    for (size_t i = 0; i < r->p->n_positions; i++) {
+        uint32_t position = r->p->positions[i];
+        if (position & POSITION_DUPLICATE || s->of[position & POSITION_ID] != s->seen_new)
+            continue;
+        uint64_t hash = labels_hash(visible(r, position, r->page->inner));
+        if (has_hash(set, hash))
+            continue;
+        set->v[n] = hash;
+        map_add(&set->map, hash, n++);
+    }
+}
+
+static void mark_gone(struct reading *r, struct stamps *s)
+{
+    struct page *page = r->page;
+    struct label_set_hashes set = {0};
+
+    for (uint32_t i = 0; !page->marked && i < page->n; i++) {
+        uint32_t position = page->positions[i];
+        uint32_t id = position & POSITION_ID;
+        if (position & (POSITION_DUPLICATE | POSITION_UNTRACKED) || s->of[id] == s->seen || s->of[id] == s->seen_new)
+            continue;
+        if (flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
+            continue;
+        s->of[id] = s->seen;
+        if (r->result.added > 0) {
+            if (!set.v)
+                collect_new(r, s, &set);
+            if (has_hash(&set, labels_hash(visible(r, position, page->seen_inner))))
+                continue;
+        }
+        marker_append(r->p, page, position, r->in->ts_ms);
+    }
+    free(set.v);
+    map_release(&set.map);
+}
+
+/* ---- commit ------------------------------------------------------------------------------------------------------ */
+
+static void commit(struct reading *r)
+{
+    struct predictor *p = r->p;
+    struct page *page = r->page;
+    uint32_t n = (uint32_t)p->n_positions;
+
+    for (uint32_t i = r->same; i < n; i++)
+        intern_ref(&r->view, p->positions[i] & POSITION_ID);
+    for (uint32_t i = r->same; i < page->n; i++)
+        intern_unref(&r->view, page->positions[i] & POSITION_ID);
+    if (n == 0) {
+        free(page->positions);
+        page->positions = NULL;
+    } else {
+        if (n != page->n)
+            page->positions = mem_realloc(page->positions, sizeof(*page->positions) * n);
+        memcpy(page->positions, p->positions, sizeof(*page->positions) * n);
+    }
+    page->n = n;
+    if (page->seen_inner != page->inner) {
+        /* The markers beside the scope of before are still in the batch. */
+        p->leaving = page->seen_inner;
+        page->seen_inner = scope_ref(page->inner);
+    }
+}
+
+bool over_sample_limit(const struct reading *r)
+{
+    const struct predictor *p = r->p;
+    uint64_t limit = r->in->config->sample_limit;
+
+    return limit && (r->hopeless || p->samples[INNER].n + p->samples[OUTER].n > limit);
+}
+
+enum err settle_page(struct reading *r, struct diag *d)
+{
+    struct page *page = r->page;
+    bool changed = r->diverged || r->at < page->n || page->fresh;
+    struct stamps s = {0};
+
+    if (changed) {
+        reading_diverge(r);
+        enum err err = settle_limits(r, d);
+        if (err != OK)
+            return err;
+        s = take_stamps(r);
+        settle_same(r, &s);
+        settle_rest(r, &s);
+    }
+    if (over_sample_limit(r)) {
+        counter_inc(r->p->counters.over_sample_limit);
+        return diag_set(d, ERR_LIMIT, "sample limit exceeded");
+    }
+    if (r->p->n_sides > 0 || page->stamped)
+        stamped_filter(r);
+    if (changed) {
+        mark_gone(r, &s);
+        commit(r);
+    }
+    page->fresh = false;
+    page->marked = false;
+    return OK;
+}

@@ -1,0 +1,153 @@
+/* pages: a target without HTTP: expositions in, batches as text out.
+ *
+ * A batch is printed as one line per sample, in the order of the batch:
+ *
+ *   a{job="j",x="1"} 5
+ *   b{job="j"} 7 @1234        a timestamp of its own
+ *   c{job="j"} stale
+ */
+#ifndef TESTS_UNIT_SOURCE_SCRAPE_PAGES_H
+#define TESTS_UNIT_SOURCE_SCRAPE_PAGES_H
+
+#include "unit.h"
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "source/scrape/predict_int.h"
+
+struct pages {
+    struct intern *intern;
+    struct scope_table *scopes;
+    struct counters *counters;
+    struct predictor predictor;
+    struct plan_scrape config;
+    struct page page;
+    struct predict_result result;
+    struct diag diag;
+    enum err err;
+    enum exposition_kind kind;
+    int64_t ts_ms, now_ms;
+    struct buf text; /* the last batch */
+};
+
+static inline void pages_print_labels(struct labels l, struct buf *out)
+{
+    buf_str(out, labels_get(l, LABEL_NAME));
+    buf_char(out, '{');
+    const char *comma = "";
+    for (uint32_t i = 0; i < l.n; i++) {
+        if (str_eq(l.v[i].name, LABEL_NAME))
+            continue;
+        buf_printf(out, "%s%.*s=\"%.*s\"", comma, STR_ARGS(l.v[i].name), STR_ARGS(l.v[i].value));
+        comma = ",";
+    }
+    buf_char(out, '}');
+}
+
+static inline void pages_print_batch(const struct batch *b, struct buf *out)
+{
+    struct arena a = {0};
+
+    for (uint32_t r = 0; r < b->n_runs; r++) {
+        const struct batch_run *run = &b->runs[r];
+        for (uint32_t i = run->first; i < run->first + run->n; i++) {
+            const struct sample *s = &b->samples[i];
+            uint64_t bits;
+            memcpy(&bits, &s->value, sizeof(bits));
+            pages_print_labels(metric_map_merged(intern_labels(b->metrics, s->metric, &a), run->scope->labels, &a),
+                               out);
+            buf_char(out, ' ');
+            if (bits == SAMPLE_STALE_BITS)
+                buf_c(out, "stale");
+            else
+                buf_double(out, s->value);
+            if (s->side != SIDE_NONE)
+                buf_printf(out, " @%lld", (long long)b->sides[s->side].ts_ms);
+            buf_char(out, '\n');
+            arena_reset(&a);
+        }
+    }
+    arena_release(&a);
+}
+
+static inline void pages_open_as(struct pages *p, struct labels target)
+{
+    p->intern = intern_new();
+    p->scopes = scope_table_new();
+    p->counters = counters_new();
+    predictor_init(&p->predictor, p->intern, p->scopes, NULL, p->counters);
+    struct scope *scope = scope_get(p->scopes, target);
+    page_init(&p->predictor, &p->page, &p->config, scope);
+    scope_unref(p->scopes, scope);
+    p->ts_ms = 0;
+    p->now_ms = 1000000;
+}
+
+/* A target whose labels are job="j". */
+static inline void pages_open(struct pages *p)
+{
+    static const struct label job = {{"job", 3}, {"j", 1}};
+
+    *p = (struct pages){.config = {.honor_timestamps = true, .shape_hash = 1}};
+    pages_open_as(p, (struct labels){&job, 1});
+}
+
+static inline void pages_close(struct pages *p)
+{
+    page_release(&p->predictor, &p->page);
+    predictor_release(&p->predictor);
+    intern_sweep(p->intern);
+    assert_int_equal(intern_count(p->intern), 0);
+    assert_int_equal(scope_count(p->scopes), 0);
+    intern_free(p->intern);
+    scope_table_free(p->scopes);
+    counters_free(p->counters);
+    buf_release(&p->text);
+}
+
+static inline void pages_take_batch(struct pages *p)
+{
+    struct batch b = predict_batch(&p->predictor, &p->page, 0, p->ts_ms);
+    struct intern_view view = intern_view(p->intern);
+
+    b.metrics = &view;
+    buf_clear(&p->text);
+    buf_c(&p->text, "");
+    pages_print_batch(&b, &p->text);
+    p->page.last_ms = p->ts_ms;
+}
+
+/* One scrape a second: a failed one marks the series. The batch as text. */
+static inline struct str pages_scrape(struct pages *p, const char *body)
+{
+    struct buf copy = {0};
+
+    p->ts_ms += 1000;
+    buf_c(&copy, body);
+    struct predict_input in = {
+        .page = &p->page,
+        .config = &p->config,
+        .body = buf_view(&copy),
+        .kind = p->kind,
+        .ts_ms = p->ts_ms,
+        .now_ms = p->now_ms,
+    };
+    p->diag = (struct diag){0};
+    predict_begin(&p->predictor);
+    p->err = predict_page(&p->predictor, &in, &p->result, &p->diag);
+    if (p->err != OK)
+        predict_failed(&p->predictor, &p->page, p->ts_ms);
+    pages_take_batch(p);
+    buf_release(&copy);
+    return buf_view(&p->text);
+}
+
+static inline double pages_counter(const struct pages *p, const char *name)
+{
+    return counters_sum(p->counters, name, NULL, 0);
+}
+
+/* How many lines of the last scrape were not predicted. */
+#define pages_parsed(p) ((unsigned)pages_counter((p), "leadline_scrape_lines_parsed_total"))
+
+#endif
