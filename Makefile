@@ -202,8 +202,7 @@ test: ## everything: deps, program, unit tests, sanitizers, corpora, check, end 
 	$(quiet)MAKE='$(MAKE)' BUILD='$(BUILD)' tools/run-tests
 
 check: ## who includes whom, and the house style
-	$(quiet)tools/check-layers
-	$(quiet)tools/check-style
+	$(quiet)tools/check-layers; layers=$$?; tools/check-style && exit $$layers
 
 format: ## run clang-format over src and tests
 	$(quiet)find src tests -name '*.[ch]' -o -name '*.cc' | xargs -r clang-format -i
