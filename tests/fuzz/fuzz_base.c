@@ -27,7 +27,8 @@ static void numbers(struct str s)
         CHECK(num_parse_double(str_from(text, num_print_double_plain(v, text)), &back) == OK && back == v);
     }
     if (num_parse_i64(s, &i) == OK && i >= 0)
-        CHECK(num_parse_u64(s.p[0] == '+' || s.p[0] == '-' ? str_from(s.p + 1, s.n - 1) : s, &u) == OK && u == (uint64_t)i);
+        CHECK(num_parse_u64(s.p[0] == '+' || s.p[0] == '-' ? str_from(s.p + 1, s.n - 1) : s, &u) == OK &&
+              u == (uint64_t)i);
 }
 
 static void units(struct str s)
