@@ -1,0 +1,26 @@
+/* inspect: a spool directory seen from outside, for `leadline spool ls|verify|replay`. Works beside a running process
+ * (read-only); replay takes the lock. Blocking.
+ */
+#ifndef SPOOL_INSPECT_H
+#define SPOOL_INSPECT_H
+
+#include "spool/spool.h"
+
+struct spool_file_info {
+    uint32_t lane;
+    uint64_t segment; /* number; UINT64_MAX: the open batch */
+    uint64_t bytes, requests, samples, waiting_requests, waiting_samples;
+    int64_t first_ms, last_ms;
+    uint32_t corrupt; /* records that fail their checksum */
+    struct str note;  /* in words, empty when all is well */
+};
+typedef void(spool_file_fn)(void *ctx, const struct spool_file_info *info);
+/* deep: read and check every record. The ledger is summed over the lanes. */
+enum err spool_inspect(const char *directory, bool deep, spool_file_fn *fn, void *ctx, struct spool_ledger *ledger,
+                       struct diag *d) MUST_USE;
+
+typedef enum err(spool_record_fn)(void *ctx, uint32_t lane, const struct spool_request *r);
+/* Every waiting request in order, lane by lane; fn answers OK to go on. */
+enum err spool_inspect_requests(const char *directory, spool_record_fn *fn, void *ctx, struct diag *d) MUST_USE;
+
+#endif
