@@ -127,13 +127,13 @@ static enum err fail_quoted(struct expo_lexer *l, const char *before, struct str
 
 /* ---- scanning, for both lexers ---- */
 
-unsigned char expo_advance(struct expo_lexer *l)
+unsigned char expo_next_in_text(struct expo_lexer *l)
 {
-    l->i++;
-    if (l->state == IN_LABEL_VALUE || l->state == IN_META_TEXT || l->state == IN_COMMENT)
-        while (l->i < l->n && l->b[l->i] == 0)
-            l->i++;
-    return expo_at(l, l->i);
+    size_t i = l->i;
+    while (i < l->n && l->b[i] != '\n' && l->b[i] != 0)
+        i++;
+    l->i = i - 1;
+    return expo_advance(l);
 }
 
 void expo_scan_name(struct expo_lexer *l, bool metric)
@@ -425,6 +425,11 @@ void exposition_init(struct exposition *e, enum exposition_kind kind, struct str
     *e = (struct exposition){.p = body.p, .end = body.p + body.n, .entry = body.p, .body = body.p, .kind = kind};
 }
 
+static bool begins_series(unsigned char c)
+{
+    return expo_is_name_start(c) || c == ':' || c == '{';
+}
+
 enum err exposition_next(struct exposition *e, struct exposition_entry *out, struct diag *d)
 {
     struct expo_lexer l = lexer_at(e, e->p, IN_LINE_START, d);
@@ -434,6 +439,10 @@ enum err exposition_next(struct exposition *e, struct exposition_entry *out, str
     *out = (struct exposition_entry){.type = EXPOSITION_TYPE_KEPT};
     e->entry = e->p;
     do {
+        if (l.i > start && begins_series(expo_at(&l, l.i))) {
+            entry = (struct expo_entry){.kind = ENTRY_SERIES, .start = l.i};
+            break; /* the block ends here; what follows is parsed when its turn comes */
+        }
         pairs.has_name = false;
         enum err err = expo_parse_entry(&l, &entry, &pairs);
         if (err)

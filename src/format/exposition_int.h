@@ -7,6 +7,7 @@
 #define FORMAT_EXPOSITION_INT_H
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "format/exposition.h"
 
 enum expo_token {
@@ -95,7 +96,19 @@ static inline bool expo_is_digit(unsigned char c)
 }
 
 /* Moves on by one byte, and over NULs where they are invisible: in label values, help texts and comments. */
-unsigned char expo_advance(struct expo_lexer *l);
+static inline unsigned char expo_advance(struct expo_lexer *l)
+{
+    l->i++;
+    unsigned char c = expo_at(l, l->i);
+    if (LIKELY(c != 0) || (l->state != IN_LABEL_VALUE && l->state != IN_META_TEXT && l->state != IN_COMMENT))
+        return c;
+    while (l->i < l->n && l->b[l->i] == 0)
+        l->i++;
+    return expo_at(l, l->i);
+}
+
+/* As expo_advance, again and again until a newline, or a NUL that is visible. */
+unsigned char expo_next_in_text(struct expo_lexer *l);
 /* [A-Za-z_:][A-Za-z0-9_:]*, the colons only for metrics; the cursor stands at the first character. */
 void expo_scan_name(struct expo_lexer *l, bool metric);
 /* A string in quotes, the cursor at the first; false if it does not end or has what it must not. */

@@ -98,7 +98,7 @@ static enum expo_token lex_meta_text(struct expo_lexer *l, unsigned char c)
     if (c != ' ')
         return TOK_INVALID;
     while (c != 0 && c != '\n')
-        c = expo_advance(l);
+        c = expo_next_in_text(l);
     return c == 0 ? TOK_INVALID : single(l, TOK_TEXT, IN_LINE_START);
 }
 

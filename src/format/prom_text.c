@@ -30,14 +30,13 @@ static void skip_blanks(struct expo_lexer *l)
 
 static enum expo_token rest_of_comment(struct expo_lexer *l)
 {
-    for (unsigned char c = expo_at(l, l->i);; c = expo_advance(l)) {
-        if (c == 0)
-            return TOK_EOF;
-        if (c == '\n') {
-            l->state = IN_LINE_START;
-            return TOK_COMMENT;
-        }
-    }
+    unsigned char c = expo_at(l, l->i);
+    while (c != 0 && c != '\n')
+        c = expo_next_in_text(l);
+    if (c == 0)
+        return TOK_EOF;
+    l->state = IN_LINE_START;
+    return TOK_COMMENT;
 }
 
 /* Behind `# `. */
@@ -99,7 +98,7 @@ static enum expo_token lex_meta_text(struct expo_lexer *l, unsigned char c)
 {
     bool blank = is_blank(c);
     skip_blanks(l);
-    for (c = expo_at(l, l->i); c != 0 && c != '\n'; c = expo_advance(l))
+    for (c = expo_at(l, l->i); c != 0 && c != '\n'; c = expo_next_in_text(l))
         blank = false;
     if (blank)
         return TOK_WHITESPACE;

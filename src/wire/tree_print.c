@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/quote.h"
 #include "wire/json.h"
 #include "wire/tree.h"
 
@@ -38,16 +39,66 @@ static bool is_simple_word(struct str s)
     return true;
 }
 
+/* Not what libyaml refuses to read raw (YAML 1.1, c-printable), nor what it reads as a line's end (U+0085) or skips. */
+static bool is_raw_yaml(uint32_t rune)
+{
+    if (rune < 0xa0)
+        return rune < 0x7f;
+    return rune != 0xfeff && rune != 0xfffe && rune != 0xffff;
+}
+
+static void print_quoted(struct buf *out, struct str s)
+{
+    struct buf all = {0};
+    json_escape(&all, s);
+    struct str quoted = buf_view(&all);
+    for (size_t i = 0, n; i < quoted.n; i += n) {
+        uint32_t rune = 0;
+        n = quote_rune(quoted, i, &rune);
+        CHECK(n > 0); /* json_escape writes nothing but UTF-8 */
+        if (is_raw_yaml(rune))
+            buf_append(out, quoted.p + i, n);
+        else
+            buf_printf(out, "\\u%04x", rune);
+    }
+    buf_release(&all);
+}
+
 static void print_word(struct buf *out, struct str s)
 {
     if (is_simple_word(s))
         buf_str(out, s);
     else
-        json_escape(out, s);
+        print_quoted(out, s);
+}
+
+static void indent(struct buf *out, int depth)
+{
+    for (int i = 0; i < depth; i++)
+        buf_c(out, "  ");
+}
+
+enum { SIMPLE_KEY_MAX = 1000 }; /* a reader looks for the colon of a simple key within 1024 characters */
+
+static void print_key(struct buf *out, struct str key, int depth)
+{
+    size_t start = out->n;
+    struct buf word = {0};
+    print_word(&word, key);
+    if (word.n > SIMPLE_KEY_MAX)
+        buf_c(out, "? ");
+    buf_str(out, buf_view(&word));
+    if (out->n - start > SIMPLE_KEY_MAX) {
+        buf_char(out, '\n');
+        indent(out, depth);
+    }
+    buf_char(out, ':');
+    buf_release(&word);
 }
 
 static void print_scalar(const struct node *n, struct buf *out)
 {
+    bool truth;
     switch (n->kind) {
     case NODE_NULL:
         buf_c(out, "null");
@@ -55,8 +106,11 @@ static void print_scalar(const struct node *n, struct buf *out)
     case NODE_BOOL:
         buf_c(out, n->truth ? "true" : "false");
         return;
-    case NODE_NUMBER:
-        buf_str(out, n->text);
+    case NODE_NUMBER: /* one of JSON's that YAML does not take for a number is a word here: 1e999 */
+        if (tree_resolve(n->text, &truth) == NODE_NUMBER)
+            buf_str(out, n->text);
+        else
+            print_word(out, n->text);
         return;
     case NODE_STRING:
         print_word(out, n->text);
@@ -68,12 +122,6 @@ static void print_scalar(const struct node *n, struct buf *out)
         buf_c(out, "{}");
         return;
     }
-}
-
-static void indent(struct buf *out, int depth)
-{
-    for (int i = 0; i < depth; i++)
-        buf_c(out, "  ");
 }
 
 static bool has_children(const struct node *n)
@@ -91,8 +139,7 @@ static void print_block(const struct node *n, int depth, bool started, struct bu
         if (n->kind == NODE_SEQUENCE) {
             buf_c(out, "- ");
         } else {
-            print_word(out, e->key);
-            buf_char(out, ':');
+            print_key(out, e->key, depth);
         }
         if (has_children(e) && n->kind == NODE_SEQUENCE) {
             print_block(e, depth + 1, true, out);
