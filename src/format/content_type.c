@@ -3,10 +3,10 @@
  *
  *     type "/" subtype { ";" name "=" (token | "quoted \" string") } [";"]
  *
- * Types and parameter names are compared in lower case; a parameter that is not well-formed, or given twice with different
- * values, spoils the whole header. Only the media type chooses; the version counts in one case, OpenMetrics 2.0.0, which
- * Prometheus reads only behind a feature flag and otherwise treats as a type that it does not know.
- * RFC 2231 continuations (`name*0=`) are checked for form and otherwise ignored.
+ * Types and parameter names are compared in lower case; a parameter that is not well-formed, or given twice with
+ * different values, spoils the whole header. Only the media type chooses; the version counts in one case,
+ * OpenMetrics 2.0.0, which Prometheus reads only behind a feature flag and otherwise treats as a type that it does not
+ * know. RFC 2231 continuations (`name*0=`) are checked for form and otherwise ignored.
  */
 #include "base/buf.h"
 #include "base/quote.h"
@@ -178,8 +178,8 @@ enum err exposition_kind_of_content_type(struct str content_type, struct str fal
     }
     bool known = kind_of(type, out, &protobuf);
     if (known && !protobuf && *out == EXPOSITION_OPENMETRICS && str_eq(version, STR("2.0.0"))) {
-        buf_printf(&with,
-                   "received OpenMetrics 2.0 Content-Type %s, but the openmetrics2 feature flag is not enabled", quoted.p);
+        buf_printf(&with, "received OpenMetrics 2.0 Content-Type %s, but the openmetrics2 feature flag is not enabled",
+                   quoted.p);
         buf_printf(&without, "%s and no fallback_scrape_protocol specified for target", with.p);
         return use_fallback(fallback, out, d, with.p, without.p, NULL);
     }

@@ -1,8 +1,8 @@
 /* exposition: from tokens to entries, values and errors.
  *
- * This is the slow half of reading a page: what a scrape has not predicted (see exposition.h for how the halves meet). It
- * follows the grammar of Prometheus' two text parsers (model/textparse/{prom,openmetrics}parse.go, version 3.15), which
- * differ in their tokens (prom_text.c, openmetrics.c) and in little else:
+ * This is the slow half of reading a page: what a scrape has not predicted (see exposition.h for how the halves meet).
+ * It follows the grammar of Prometheus' two text parsers (model/textparse/{prom,openmetrics}parse.go, version 3.15),
+ * which differ in their tokens (prom_text.c, openmetrics.c) and in little else:
  *
  *                             text                                    OpenMetrics
  *     input ends              anywhere, or at a NUL; a final          with # EOF and nothing behind it
@@ -43,12 +43,15 @@ const double exposition_pow10[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1
 const char *expo_token_name(enum expo_token t)
 {
     static const char *const names[] = {
-        [TOK_INVALID] = "INVALID",     [TOK_EOF] = "EOF",           [TOK_LINEBREAK] = "LINEBREAK",
-        [TOK_WHITESPACE] = "WHITESPACE", [TOK_HELP] = "HELP",       [TOK_TYPE] = "TYPE",
-        [TOK_UNIT] = "UNIT",           [TOK_EOF_WORD] = "EOFWORD",  [TOK_TEXT] = "TEXT",
-        [TOK_COMMENT] = "COMMENT",     [TOK_METRIC_NAME] = "MNAME", [TOK_QUOTED] = "QSTRING",
-        [TOK_BRACE_OPEN] = "BOPEN",    [TOK_BRACE_CLOSE] = "BCLOSE", [TOK_LABEL_NAME] = "LNAME",
-        [TOK_LABEL_VALUE] = "LVALUE",  [TOK_COMMA] = "COMMA",       [TOK_EQUAL] = "EQUAL",
+        [TOK_INVALID] = "INVALID",     [TOK_EOF] = "EOF",
+        [TOK_LINEBREAK] = "LINEBREAK", [TOK_WHITESPACE] = "WHITESPACE",
+        [TOK_HELP] = "HELP",           [TOK_TYPE] = "TYPE",
+        [TOK_UNIT] = "UNIT",           [TOK_EOF_WORD] = "EOFWORD",
+        [TOK_TEXT] = "TEXT",           [TOK_COMMENT] = "COMMENT",
+        [TOK_METRIC_NAME] = "MNAME",   [TOK_QUOTED] = "QSTRING",
+        [TOK_BRACE_OPEN] = "BOPEN",    [TOK_BRACE_CLOSE] = "BCLOSE",
+        [TOK_LABEL_NAME] = "LNAME",    [TOK_LABEL_VALUE] = "LVALUE",
+        [TOK_COMMA] = "COMMA",         [TOK_EQUAL] = "EQUAL",
         [TOK_TIMESTAMP] = "TIMESTAMP", [TOK_VALUE] = "VALUE",
     };
     return names[t];

@@ -12,18 +12,23 @@
  *
  *   exposition_init(&e, kind, body);
  *   for (;;) {
- *       predicted = is_block(i) ? exposition_predict_comments(&e, raw(i), type(i)) : exposition_predict_series(&e, raw(i));
+ *       if (is_block(i))
+ *           predicted = exposition_predict_comments(&e, raw(i), type(i));
+ *       else
+ *           predicted = exposition_predict_series(&e, raw(i));
  *       if (!predicted) {
  *           err = exposition_next(&e, &entry, d);       parses one entry
- *           COMMENTS: intern entry.raw with entry.type; EOF: done; SERIES: intern entry.raw with exposition_labels()
+ *           COMMENTS: intern entry.raw with entry.type
+ *           SERIES: intern entry.raw with exposition_labels()
+ *           EOF: done
  *       }
  *       series: err = exposition_value(&e, &sample, predicted ? NULL : d);
  *               an error after a prediction proves nothing: exposition_back(&e), then exposition_next as on a miss
  *   }
  *
- * What a prediction may rest on: the raw bytes, and, where exposition_labels says `typed`, the TYPE in force (e.type) with
- * which the metric was interned. Whether a metric is typed depends on its raw bytes alone. Everything else that decides a
- * line is in its bytes.
+ * What a prediction may rest on: the raw bytes, and, where exposition_labels says `typed`, the TYPE in force (e.type)
+ * with which the metric was interned. A page's array belongs to one kind of body. Whether a metric is typed depends on
+ * its raw bytes alone. Everything else that decides a line is in its bytes.
  *
  * Pure functions: no I/O, no globals; any thread; all views point into the body or the given arena.
  */
@@ -77,8 +82,8 @@ static inline void exposition_back(struct exposition *e)
     e->p = e->entry;
 }
 
-/* True, and the cursor at the value, when the entry at the cursor begins with these bytes and they cannot be the beginning
- * of another series' (a raw that ends within a word, from `a+1`, is never predicted). */
+/* True, and the cursor at the value, when the entry at the cursor begins with these bytes and they cannot be the
+ * beginning of another series' (a raw that ends within a word, from `a+1`, is never predicted). */
 static inline bool exposition_predict_series(struct exposition *e, struct str raw)
 {
     if (raw.n >= (size_t)(e->end - e->p) || raw.n == 0 || memcmp(e->p, raw.p, raw.n) != 0)
@@ -116,17 +121,18 @@ struct exposition_sample {
 /* From the cursor at a value through the end of its line. With d == NULL an error costs nothing. */
 static inline enum err exposition_value(struct exposition *e, struct exposition_sample *out, struct diag *d);
 
-/* The labels of a series' raw bytes: __name__ included, unescaped, sorted, `le` of histograms and `quantile` of summaries in
- * OpenMetrics' form of the number. Empty values are kept (they hide a target's label). *typed: the TYPE in force matters
- * for this series and is part of its identity. A name that occurs twice is ERR_SYNTAX `label name "x" is not unique`
- * (unless one of its values is empty: then it counts as empty, as it does for Prometheus).
- * `raw` comes from exposition_next; names and values are otherwise not judged (limits, validation scheme: the caller's). */
+/* The labels of a series' raw bytes: __name__ included, unescaped, sorted, `le` of histograms and `quantile` of
+ * summaries in OpenMetrics' form of the number. Empty values are kept (they hide a target's label). *typed: the TYPE in
+ * force matters for this series and is part of its identity. A name that occurs twice is ERR_SYNTAX `label name "x" is
+ * not unique` (unless one of its values is empty: then it counts as empty, as it does for Prometheus). `raw` comes from
+ * exposition_next; names and values are otherwise not judged (limits, validation scheme: the caller's). */
 enum err exposition_labels(struct str raw, enum exposition_kind kind, enum metric_type type, struct arena *a,
                            struct labels *out, bool *typed, struct diag *d) MUST_USE;
 
-/* What a block of comments says of families, in its order; adjacent lines of one family are one entry. What is not said is
- * TYPE_UNKNOWN or empty. `block` comes from exposition_next. */
-void exposition_families(struct str block, enum exposition_kind kind, struct arena *a, struct family **out, uint32_t *n);
+/* What a block of comments says of families, in its order; adjacent lines of one family are one entry. What is not said
+ * is TYPE_UNKNOWN or empty. `block` comes from exposition_next. */
+void exposition_families(struct str block, enum exposition_kind kind, struct arena *a, struct family **out,
+                         uint32_t *n);
 
 /* The labels, value and timestamp of a sample's `exemplar`; as Prometheus, without unescaping. */
 struct exposition_exemplar {
@@ -138,8 +144,9 @@ struct exposition_exemplar {
 enum err exposition_exemplar(struct str exemplar, struct arena *a, struct exposition_exemplar *out) MUST_USE;
 
 /* Which parser a Content-Type asks for: by media type alone. `fallback` is the media type of fallback_scrape_protocol
- * ("text/plain", ...), or empty. OK with a text in *d: the fallback is used, and the text says why (Prometheus logs it at
- * debug level). Otherwise the scrape fails: ERR_UNSUPPORTED, texts as Prometheus'; protobuf is not read by this version. */
+ * ("text/plain", ...), or empty. OK with a text in *d: the fallback is used, and the text says why (Prometheus logs it
+ * at debug level). Otherwise the scrape fails: ERR_UNSUPPORTED, texts as Prometheus'; protobuf is not read by this
+ * version. */
 enum err exposition_kind_of_content_type(struct str content_type, struct str fallback, enum exposition_kind *out,
                                          struct diag *d) MUST_USE;
 
@@ -148,8 +155,8 @@ enum err exposition_kind_of_content_type(struct str content_type, struct str fal
 enum err exposition_value_slow(struct exposition *e, struct exposition_sample *out, struct diag *d) MUST_USE;
 extern const double exposition_pow10[23];
 
-/* Plain decimals whose digits fit into 53 bits, with a power of ten that is exact: one multiplication or division rounds
- * correctly (Clinger). They are nine of ten values of a real page; everything else goes the slow way. */
+/* Plain decimals whose digits fit into 53 bits, with a power of ten that is exact: one multiplication or division
+ * rounds correctly (Clinger). They are nine of ten values of a real page; everything else goes the slow way. */
 static inline enum err exposition_value(struct exposition *e, struct exposition_sample *out, struct diag *d)
 {
     const char *p = e->p, *start, *point;

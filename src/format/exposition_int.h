@@ -1,7 +1,8 @@
 /* What prom_text.c, openmetrics.c and exposition.c share: tokens, the lexer's cursor, one parsed entry.
  *
- * The two lexers walk the states of Prometheus' own (promlex.l, openmetricslex.l); the parser above them is shared as far
- * as theirs agree. Positions are offsets into the input; the text format has one more byte than was received, a newline.
+ * The two lexers walk the states of Prometheus' own (promlex.l, openmetricslex.l); the parser above them is shared as
+ * far as theirs agree. Positions are offsets into the input; the text format has one more byte than was received, a
+ * newline.
  */
 #ifndef FORMAT_EXPOSITION_INT_H
 #define FORMAT_EXPOSITION_INT_H

@@ -1,13 +1,13 @@
 /* exposition: what the raw bytes of an entry mean: labels of a series, families of a comment block, an exemplar.
  *
- * All of this runs once per distinct entry, when it is interned, and lexes the bytes again; nothing is kept from the first
- * time. Results are in the caller's arena or point into the raw bytes.
+ * All of this runs once per distinct entry, when it is interned, and lexes the bytes again; nothing is kept from the
+ * first time. Results are in the caller's arena or point into the raw bytes.
  *
- * `le` of a histogram and `quantile` of a summary are numbers that exporters write differently ("1", "1.0", "1e0"); they are
- * brought to OpenMetrics' form, always with a point or an exponent, if they parse as Go's ParseFloat does with all its
- * forms: hexadecimal floats and digits separated by '_' too, which values of samples may not use.
- * Since the TYPE in force decides whether that happens, two equal lines may be two series; `typed` tells that the type is
- * part of a line's identity: it has such a label and its value is not in the normal form already.
+ * `le` of a histogram and `quantile` of a summary are numbers that exporters write differently ("1", "1.0", "1e0");
+ * they are brought to OpenMetrics' form, always with a point or an exponent, if they parse as Go's ParseFloat does with
+ * all its forms: hexadecimal floats and digits separated by '_' too, which values of samples may not use. Since the
+ * TYPE in force decides whether that happens, two equal lines may be two series; `typed` tells that the type is part of
+ * a line's identity: it has such a label and its value is not in the normal form already.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -72,8 +72,8 @@ static bool drop_underscores(char *text, size_t *n)
     return before != '_';
 }
 
-/* [+-] 0x hex digits [. hex digits] p [+-] digits. The long double holds 64 bits of it, the last of which remembers whether
- * anything was cut off, so the one rounding is the conversion to double. */
+/* [+-] 0x hex digits [. hex digits] p [+-] digits. The long double holds 64 bits of it, the last of which remembers
+ * whether anything was cut off, so the one rounding is the conversion to double. */
 static bool parse_hex_float(struct str s, double *out)
 {
     size_t i = s.n > 0 && (s.p[0] == '-' || s.p[0] == '+');

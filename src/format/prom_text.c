@@ -9,8 +9,8 @@
  * What surprises, and is kept because a page that works must go on working:
  *
  * - NUL at the beginning of a line, or in a comment whose # is not followed by a blank, ends the input in good order;
- * - NULs are invisible in label values, help texts and comments: a value's closing quote may be followed by some, and then
- *   the lexeme ends behind them (the parser above cuts one byte at each end, whatever it is);
+ * - NULs are invisible in label values, help texts and comments: a value's closing quote may be followed by some, and
+ *   then the lexeme ends behind them (the parser above cuts one byte at each end, whatever it is);
  * - quoted names and label values may contain newlines, but no backslash before one;
  * - a name ends where its characters end: `a+1` is the metric a with the value 1;
  * - the text of HELP and TYPE lacks its first character, whatever it is; blanks before a type's name are part of it.

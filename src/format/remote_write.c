@@ -4,9 +4,9 @@
  *        0a len 0a n name 12 n value     Label, prepared: segment after segment
  *        12 len 09 <8 bytes> 10 ts       Sample: 12 bytes and the timestamp's varint (6 bytes from 2004 to 2109)
  *
- * The writer computes lengths instead of patching them. The reader walks nested messages with one cursor each; a field of
- * an unexpected wire type in a known message is ERR_CORRUPT, an unknown field number is passed over. As in any protobuf
- * reader the last of a repeated single field stands.
+ * The writer computes lengths instead of patching them. The reader walks nested messages with one cursor each; a field
+ * of an unexpected wire type in a known message is ERR_CORRUPT, an unknown field number is passed over. As in any
+ * protobuf reader the last of a repeated single field stands.
  */
 #include "format/remote_write.h"
 
@@ -85,7 +85,8 @@ static size_t optional_size(struct str s)
 
 void remote_write_append_metadata(struct buf *out, const struct family *f)
 {
-    size_t n = (f->type != TYPE_UNKNOWN ? 2 : 0) + optional_size(f->name) + optional_size(f->help) + optional_size(f->unit);
+    size_t n =
+        (f->type != TYPE_UNKNOWN ? 2 : 0) + optional_size(f->name) + optional_size(f->help) + optional_size(f->unit);
     proto_append_tag(out, 3, PROTO_BYTES);
     proto_append_varint(out, n);
     proto_append_u64(out, 1, type_numbers[f->type]);

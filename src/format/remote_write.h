@@ -6,8 +6,8 @@
  *   Sample         1 value (double)   2 timestamp (int64, milliseconds)
  *   MetricMetadata 1 type (enum)   2 metric_family_name   4 help   5 unit
  *
- * A message is a concatenation of fields, so a request is built by appending series and cut by copying whole fields. The
- * labels of a series are prepared once as bytes, in segments that are joined each time (design: scope and metric
+ * A message is a concatenation of fields, so a request is built by appending series and cut by copying whole fields.
+ * The labels of a series are prepared once as bytes, in segments that are joined each time (design: scope and metric
  * interleave); with a value and a timestamp they are a series. Value and timestamp are always written, zeros too: all
  * samples of one time are equally long. Bits of NaNs, stale markers among them, are kept.
  *

@@ -77,8 +77,7 @@ static enum err gunzip_member(struct libdeflate_decompressor *d, struct str *in,
         size_t used = 0, made = 0, room = out->cap - out->n - 1;
         if (room > max - out->n)
             room = max - out->n;
-        enum libdeflate_result r =
-            libdeflate_gzip_decompress_ex(d, in->p, in->n, out->p + out->n, room, &used, &made);
+        enum libdeflate_result r = libdeflate_gzip_decompress_ex(d, in->p, in->n, out->p + out->n, room, &used, &made);
         if (r == LIBDEFLATE_SUCCESS) {
             out->n += made;
             *in = str_from(in->p + used, in->n - used);

@@ -1,7 +1,7 @@
 /* json: writing JSON by appending.
  *
- * The writer keeps one bit per open array or object ("something is in it already: a comma is due") and whether a key has
- * just been written. There is no tree and no look back: what is appended is final.
+ * The writer keeps one bit per open array or object ("something is in it already: a comma is due") and whether a key
+ * has just been written. There is no tree and no look back: what is appended is final.
  *
  *     json_object   {          bit = 0
  *     json_key_c    "a":       comma if bit; bit = 1; after_key

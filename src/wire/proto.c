@@ -7,9 +7,9 @@
  *     type 2  varint n, n bytes strings, bytes, messages, packed arrays
  *     type 5  4 bytes           little endian
  *
- * Types 3 and 4 (groups) are not read: no message of ours has them, and skipping them would need a stack. A field number
- * of 0 or beyond 2^29-1, a varint of more than 64 bits and anything cut off are ERR_CORRUPT. What a field is for is the
- * caller's knowledge; unknown fields are passed over by looking at the next one.
+ * Types 3 and 4 (groups) are not read: no message of ours has them, and skipping them would need a stack. A field
+ * number of 0 or beyond 2^29-1, a varint of more than 64 bits and anything cut off are ERR_CORRUPT. What a field is for
+ * is the caller's knowledge; unknown fields are passed over by looking at the next one.
  *
  * Readers borrow their input, and never read beyond `end`. Any thread.
  */

@@ -3,8 +3,8 @@
  * Everything lives in the caller's arena and is immutable afterwards: an alias shares the children of its anchor.
  * The readers are limited in depth, nodes and bytes (alias expansion included).
  *
- * YAML is read as go-yaml v2 reads it for Prometheus: the first document only; a repeated key is an error; `<<` merges in
- * place, and of a merged and another entry of one key the later stands; what type a plain scalar has follows
+ * YAML is read as go-yaml v2 reads it for Prometheus: the first document only; a repeated key is an error; `<<` merges
+ * in place, and of a merged and another entry of one key the later stands; what type a plain scalar has follows
  * YAML 1.1 as that library resolves it (yes, on, 0x1f, 1_000, .inf; dates stay strings).
  * JSON is RFC 8259; of a repeated key the last stands and invalid UTF-8 becomes U+FFFD, both as in Go's encoding/json.
  */
@@ -26,16 +26,16 @@ enum node_kind { NODE_NULL, NODE_BOOL, NODE_NUMBER, NODE_STRING, NODE_SEQUENCE, 
 
 struct node {
     enum node_kind kind;
-    bool quoted;          /* a YAML scalar in quotes, as a block or with !!str: never null, bool or number */
-    bool truth;           /* NODE_BOOL */
-    bool merged;          /* an entry of a mapping that came through `<<` */
-    uint32_t line, col;   /* from 1; of an alias, where it is used */
-    struct str text;      /* scalars: as written, unescaped */
-    struct node *first;   /* SEQUENCE, MAPPING: children in order */
-    struct node *next;    /* sibling */
-    struct str key;       /* in a mapping */
+    bool quoted;        /* a YAML scalar in quotes, as a block or with !!str: never null, bool or number */
+    bool truth;         /* NODE_BOOL */
+    bool merged;        /* an entry of a mapping that came through `<<` */
+    uint32_t line, col; /* from 1; of an alias, where it is used */
+    struct str text;    /* scalars: as written, unescaped */
+    struct node *first; /* SEQUENCE, MAPPING: children in order */
+    struct node *next;  /* sibling */
+    struct str key;     /* in a mapping */
     uint32_t key_line, key_col;
-    uint32_t n;           /* children */
+    uint32_t n; /* children */
 };
 
 /* *out is NULL for an empty document. `name` is the file's name for the diag. */

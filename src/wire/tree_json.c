@@ -2,8 +2,8 @@
  *
  * A cursor over the bytes and a stack of open arrays and objects; no recursion. The grammar is strict: no comments, no
  * trailing commas, no leading zeros, nothing after the value. Two things follow Go's encoding/json rather than the
- * strictest reading, since the files and answers read here were made for it: of a repeated key the last stands, and bytes
- * that are not UTF-8 as well as lone surrogates become U+FFFD. Error texts are of that library's kind.
+ * strictest reading, since the files and answers read here were made for it: of a repeated key the last stands, and
+ * bytes that are not UTF-8 as well as lone surrogates become U+FFFD. Error texts are of that library's kind.
  *
  * Positions count lines and characters from 1 and are counted behind the cursor, from the last place that was
  * asked for, so that the whole text is counted once.
@@ -56,9 +56,10 @@ static enum err unexpected(struct reader *r, const char *where)
         return fail(r, ERR_SYNTAX, r->p, "unexpected end of JSON input");
     count_to(r, r->p);
     if (*r->p >= ' ' && *r->p < 127)
-        return diag_at(r->diag, ERR_SYNTAX, r->name, (int)r->line, (int)r->col, "json: invalid character '%c' %s", *r->p,
-                       where);
-    return diag_at(r->diag, ERR_SYNTAX, r->name, (int)r->line, (int)r->col, "json: invalid byte 0x%02x %s", *r->p, where);
+        return diag_at(r->diag, ERR_SYNTAX, r->name, (int)r->line, (int)r->col, "json: invalid character '%c' %s",
+                       *r->p, where);
+    return diag_at(r->diag, ERR_SYNTAX, r->name, (int)r->line, (int)r->col, "json: invalid byte 0x%02x %s", *r->p,
+                   where);
 }
 
 static void skip_space(struct reader *r)
@@ -75,7 +76,9 @@ static int hex4(const unsigned char *p, const unsigned char *end)
     if (end - p < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        int c = p[i], d = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        int c = p[i], d = c >= '0' && c <= '9'                 ? c - '0'
+                          : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                               : -1;
         if (d < 0)
             return -1;
         v = v << 4 | d;
@@ -355,7 +358,8 @@ static enum err step(struct reader *r)
 enum err tree_parse_json(struct str text, const char *name, struct arena *a, struct node **out, struct diag *d)
 {
     const unsigned char *p = (const unsigned char *)(text.p ? text.p : "");
-    struct reader r = {.p = p, .end = p + text.n, .counted = p, .line = 1, .col = 1, .name = name, .arena = a, .diag = d};
+    struct reader r = {
+        .p = p, .end = p + text.n, .counted = p, .line = 1, .col = 1, .name = name, .arena = a, .diag = d};
     struct node *root = NULL;
     *out = NULL;
     skip_space(&r);

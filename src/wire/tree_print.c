@@ -10,8 +10,8 @@
  *       - job_name: "a: b"
  *         static_configs: []
  *
- * JSON has fewer kinds of numbers than YAML: 0x10 and 1_000 are written in decimal, .inf and .nan as strings. The nesting
- * that the readers allow fits into the writer's depth.
+ * JSON has fewer kinds of numbers than YAML: 0x10 and 1_000 are written in decimal, .inf and .nan as strings. The
+ * nesting that the readers allow fits into the writer's depth.
  */
 #include <math.h>
 #include <string.h>

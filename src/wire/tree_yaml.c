@@ -1,6 +1,7 @@
 /* tree: reading YAML.
  *
- * libyaml turns the text into events, each with its mark; a stack of open sequences and mappings turns those into nodes:
+ * libyaml turns the text into events, each with its mark; a stack of open sequences and mappings turns those into
+ * nodes:
  *
  *     MAPPING-START      push a frame
  *       SCALAR "a"         no key waiting: becomes the key (with its position)
@@ -15,8 +16,8 @@
  * Only the first document is read: what follows `---` or `...` after it is not looked at, as go-yaml's Unmarshal does.
  * A mapping with an alias to something that contains the alias itself is an error, so the tree is finite.
  *
- * Differences from go-yaml, knowingly: line numbers of errors are right; `!!binary` is refused; merging over or under an
- * entry of the same mapping is never an error (there it depends on the type that is decoded into).
+ * Differences from go-yaml, knowingly: line numbers of errors are right; `!!binary` is refused; merging over or under
+ * an entry of the same mapping is never an error (there it depends on the type that is decoded into).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,42 @@ static enum err put(struct reader *r, struct node *n, struct tree_weight w, bool
 
 static const char core_tag[] = "tag:yaml.org,2002:";
 
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* RFC 4648, section 4, with its padding; line ends are skipped. */
+static bool decode_base64(struct str in, struct arena *a, struct str *out)
+{
+    char *bytes = arena_alloc(a, in.n / 4 * 3 + 4);
+    size_t n = 0, pads = 0, digits = 0;
+    uint32_t group = 0;
+    for (size_t i = 0; i < in.n; i++) {
+        if (in.p[i] == '\r' || in.p[i] == '\n')
+            continue;
+        int v = base64_value(in.p[i]);
+        bool pad = in.p[i] == '=' && digits % 4 >= 2;
+        if ((v < 0 && !pad) || (pads > 0 && (!pad || digits % 4 == 0)))
+            return false;
+        pads += pad;
+        group = group << 6 | (pad ? 0 : (uint32_t)v);
+        if (++digits % 4 != 0)
+            continue;
+        bytes[n++] = (char)(group >> 16);
+        bytes[n++] = (char)(group >> 8);
+        bytes[n++] = (char)group;
+    }
+    *out = str_from(bytes, n - pads);
+    return digits % 4 == 0;
+}
+
 /* A scalar with a tag of the core schema must look like what the tag says. */
 static enum err apply_tag(struct reader *r, struct node *n, const char *tag)
 {
@@ -208,8 +245,8 @@ static enum err apply_tag(struct reader *r, struct node *n, const char *tag)
             return OK;
         return FAIL_AT(r, ERR_SYNTAX, n, "yaml: cannot decode `%.*s` as a !!%s", STR_ARGS(n->text), what);
     }
-    if (strcmp(what, "binary") == 0)
-        return FAIL_AT(r, ERR_UNSUPPORTED, n, "yaml: !!binary is not supported");
+    if (strcmp(what, "binary") == 0 && !decode_base64(n->text, r->arena, &n->text))
+        return FAIL_AT(r, ERR_SYNTAX, n, "yaml: !!binary value contains invalid base64 data");
     n->quoted = true;
     return OK;
 }

@@ -1,4 +1,5 @@
-/* Reads a body as a scrape does that knows a page before it: the input is PAGE 0xff BODY; without 0xff both are the same.
+/* Reads a body as a scrape does that knows a page before it: the input is PAGE 0xff BODY; without 0xff both are the
+ * same.
  *
  * Besides not crashing: with and without prediction the same samples come out, a label set is sorted and has its names
  * once, and what the fast way says of a value the slow one says too.
@@ -33,7 +34,8 @@ static void keep(struct reading *r, struct known k)
     r->known[r->n++] = k;
 }
 
-static void take_sample(struct reading *r, const struct exposition *e, struct labels l, const struct exposition_sample *s)
+static void take_sample(struct reading *r, const struct exposition *e, struct labels l,
+                        const struct exposition_sample *s)
 {
     struct exposition_exemplar x;
     for (uint32_t i = 0; i < l.n; i++) {

@@ -1,7 +1,7 @@
 /* fuzz_remote_write: the reader of remote write messages, on the protobuf reader.
  *
- * Besides not crashing: counting and parsing agree, the fields of a message that is in order join to a message with the same
- * counts, and a series that is written again reads back the same.
+ * Besides not crashing: counting and parsing agree, the fields of a message that is in order join to a message with the
+ * same counts, and a series that is written again reads back the same.
  */
 #include "format/remote_write.h"
 

@@ -1,4 +1,5 @@
-/* fuzz_snappy: decompression stays within its limit, whatever comes in; and any bytes survive the way there and back. */
+/* fuzz_snappy: decompression stays within its limit, whatever comes in; and any bytes survive the way there and back.
+ */
 #include "wire/compress.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,5 @@
-/* What holds for every tree: walking it stays within the limits, and printed as JSON and as YAML it reads back the same. */
+/* What holds for every tree: walking it stays within the limits, and printed as JSON and as YAML it reads back the
+ * same. */
 #ifndef TESTS_FUZZ_TREE_BODY_H
 #define TESTS_FUZZ_TREE_BODY_H
 
@@ -6,8 +7,6 @@
 #include "wire/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-typedef enum err(tree_reader)(struct str, const char *, struct arena *, struct node **, struct diag *);
 
 static uint32_t walk(const struct node *n, int depth)
 {
@@ -23,7 +22,9 @@ static uint32_t walk(const struct node *n, int depth)
     return nodes;
 }
 
-static void print_again(const struct node *n, tree_reader *reader, void (*print)(const struct node *, struct buf *))
+static void print_again(const struct node *n,
+                        enum err (*reader)(struct str, const char *, struct arena *, struct node **, struct diag *),
+                        void (*print)(const struct node *, struct buf *))
 {
     struct arena a = {0};
     struct node *again;
@@ -36,7 +37,8 @@ static void print_again(const struct node *n, tree_reader *reader, void (*print)
     arena_release(&a);
 }
 
-static int fuzz_tree(tree_reader *reader, const uint8_t *data, size_t size)
+static int fuzz_tree(enum err (*reader)(struct str, const char *, struct arena *, struct node **, struct diag *),
+                     const uint8_t *data, size_t size)
 {
     struct arena a = {0};
     struct node *n;

@@ -1,7 +1,8 @@
 /* dump: what leadline's parsers make of each file named on standard input, line for line as main.go prints it.
  *
- * Each body is read twice: once by parsing every entry, once by predicting each from the body before it of the same kind,
- * as a scrape does with the last page. Both readings must give the same samples; if not, that is printed and differs.
+ * Each body is read twice: once by parsing every entry, once by predicting each from the body before it of the same
+ * kind, as a scrape does with the last page. Both readings must give the same samples; if not, that is printed and
+ * differs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,8 +149,8 @@ static enum err read_all(enum exposition_kind kind, struct str body, struct page
     return err;
 }
 
-static enum err read_predicted(enum exposition_kind kind, struct str body, const struct page *last, struct page *scratch,
-                               struct buf *out)
+static enum err read_predicted(enum exposition_kind kind, struct str body, const struct page *last,
+                               struct page *scratch, struct buf *out)
 {
     struct exposition e;
     bool end = false;

@@ -17,9 +17,11 @@ static void expect(const char *header, const char *fallback, enum err want, enum
 static void media_types_choose(void **state)
 {
     (void)state;
-    static const char *const text[] = {"text/plain", "text/plain; version=0.0.4", "Text/Plain;charset=\"utf-8\" ; version=1.0.0;",
-                                       "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8", "text/plain;a=b;A=b"};
-    static const char *const om[] = {"application/openmetrics-text", "application/openmetrics-text; version=1.0.0; charset=utf-8"};
+    static const char *const text[] = {
+        "text/plain", "text/plain; version=0.0.4", "Text/Plain;charset=\"utf-8\" ; version=1.0.0;",
+        "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8", "text/plain;a=b;A=b"};
+    static const char *const om[] = {"application/openmetrics-text",
+                                     "application/openmetrics-text; version=1.0.0; charset=utf-8"};
     for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++)
         expect(text[i], "", OK, EXPOSITION_TEXT, "");
     for (size_t i = 0; i < sizeof(om) / sizeof(om[0]); i++)
@@ -29,8 +31,9 @@ static void media_types_choose(void **state)
 static void without_fallback_the_scrape_fails(void **state)
 {
     (void)state;
-    expect("", "", ERR_UNSUPPORTED, 0,
-           "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target");
+    expect(
+        "", "", ERR_UNSUPPORTED, 0,
+        "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target");
     expect("text/html", "", ERR_UNSUPPORTED, 0,
            "received unsupported Content-Type \"text/html\" and no fallback_scrape_protocol specified for target");
     expect("text/plain; version", "", ERR_UNSUPPORTED, 0,
@@ -50,9 +53,11 @@ static void a_fallback_is_used_and_said(void **state)
     expect("", "text/plain", OK, EXPOSITION_TEXT,
            "non-compliant scrape target sending blank Content-Type, using fallback_scrape_protocol \"text/plain\"");
     expect("text/html", "application/openmetrics-text", OK, EXPOSITION_OPENMETRICS,
-           "received unsupported Content-Type \"text/html\", using fallback_scrape_protocol \"application/openmetrics-text\"");
+           "received unsupported Content-Type \"text/html\", using fallback_scrape_protocol "
+           "\"application/openmetrics-text\"");
     expect("application/openmetrics-text; version=2.0.0", "text/plain", OK, EXPOSITION_TEXT,
-           "received OpenMetrics 2.0 Content-Type \"application/openmetrics-text; version=2.0.0\", but the openmetrics2 feature "
+           "received OpenMetrics 2.0 Content-Type \"application/openmetrics-text; version=2.0.0\", but the "
+           "openmetrics2 feature "
            "flag is not enabled, using fallback_scrape_protocol \"text/plain\"");
 }
 

@@ -1,5 +1,5 @@
-/* Exposition: what is accepted and what it means. The tables are judgments of Prometheus 3.15's parsers; the differential
- * test in tests/conformance/textparse asks those themselves. */
+/* Exposition: what is accepted and what it means. The tables are judgments of Prometheus 3.15's parsers; the
+ * differential test in tests/conformance/textparse asks those themselves. */
 #include "unit.h"
 
 #include "base/num.h"
@@ -14,7 +14,8 @@ static uint64_t bits_of(double v)
     return bits;
 }
 
-/* The whole body as one line of text: labels, value, @time and #exemplar of each sample, blocks as [type], or the error. */
+/* The whole body as one line of text: labels, value, @time and #exemplar of each sample, blocks as [type], or the
+ * error. */
 static void read_body(struct buf *out, enum exposition_kind kind, struct str text)
 {
     struct arena a = {0};
@@ -63,9 +64,9 @@ static void expect(enum exposition_kind kind, struct str text, const char *want)
 }
 
 #define TEXT(text, want) expect(EXPOSITION_TEXT, STR(text), want)
-#define OM(text, want) expect(EXPOSITION_OPENMETRICS, STR(text), want)
-#define A1 "{__name__=\"a\"} 1; "
-#define AB1 "{__name__=\"a\", b=\"c\"} 1; "
+#define OM(text, want)   expect(EXPOSITION_OPENMETRICS, STR(text), want)
+#define A1               "{__name__=\"a\"} 1; "
+#define AB1              "{__name__=\"a\", b=\"c\"} 1; "
 
 static void text_white_space(void **state)
 {
@@ -107,9 +108,11 @@ static void text_times(void **state)
     (void)state;
     TEXT("a 1 1234\n", "{__name__=\"a\"} 1@1234; end");
     TEXT("a 1 -5\n", "error: expected timestamp or new record, got \"-\" (\"INVALID\") while parsing: \"a 1 -\"");
-    TEXT("a 1 5 6\n", "error: expected next entry after timestamp, got \"6\\n\" (\"TIMESTAMP\") while parsing: \"a 1 5 6\\n\"");
-    TEXT("a 1 99999999999999999999\n", "error: strconv.ParseInt: parsing \"99999999999999999999\": value out of range while "
-                                       "parsing: \"a 1 99999999999999999999\"");
+    TEXT("a 1 5 6\n",
+         "error: expected next entry after timestamp, got \"6\\n\" (\"TIMESTAMP\") while parsing: \"a 1 5 6\\n\"");
+    TEXT("a 1 99999999999999999999\n",
+         "error: strconv.ParseInt: parsing \"99999999999999999999\": value out of range while "
+         "parsing: \"a 1 99999999999999999999\"");
 }
 
 static void text_comments(void **state)
@@ -121,7 +124,8 @@ static void text_comments(void **state)
     TEXT("# TYPE a  gauge\n", "error: invalid metric type \" gauge\"");
     TEXT("# TYPE a info\n", "error: invalid metric type \"info\"");
     TEXT("# HELP a \xff\n", "error: help text \"\\xff\" is not a valid utf8 string");
-    TEXT("# HELP \n", "error: expected metric name after HELP, got \"\\n\" (\"INVALID\") while parsing: \"# HELP \\n\"");
+    TEXT("# HELP \n",
+         "error: expected metric name after HELP, got \"\\n\" (\"INVALID\") while parsing: \"# HELP \\n\"");
     TEXT("a 1\n\0b 2 garbage", A1 "end"); /* a NUL at a line's start ends the input */
     TEXT("# \0\na 1\n", "end");
     TEXT("# a\0b\na 1\n", "[] " A1 "end");
@@ -134,14 +138,30 @@ static void text_values(void **state)
         const char *text;
         uint64_t bits;
     } good[] = {
-        {"0", 0}, {"-0", 0x8000000000000000}, {"1.", 0x3ff0000000000000}, {".5", 0x3fe0000000000000},
-        {"+1", 0x3ff0000000000000}, {"007", 0x401c000000000000}, {"1e+00", 0x3ff0000000000000},
-        {"9007199254740993", 0x4340000000000000}, {"0.1", 0x3fb999999999999a}, {"1.445385e+06", 0x41360e0900000000},
-        {"123456789012345678", 0x437b69b4ba630f35}, {"1e22", 0x4480f0cf064dd592}, {"1e23", 0x44b52d02c7e14af6},
-        {"5e-324", 1}, {"1e-400", 0}, {"Inf", 0x7ff0000000000000}, {"-infinity", 0xfff0000000000000},
-        {"NaN", SAMPLE_NAN_BITS}, {"nan", SAMPLE_NAN_BITS}, {"1e005", 0x40f86a0000000000}, {"12.5e-1", 0x3ff4000000000000},
+        {"0", 0},
+        {"-0", 0x8000000000000000},
+        {"1.", 0x3ff0000000000000},
+        {".5", 0x3fe0000000000000},
+        {"+1", 0x3ff0000000000000},
+        {"007", 0x401c000000000000},
+        {"1e+00", 0x3ff0000000000000},
+        {"9007199254740993", 0x4340000000000000},
+        {"0.1", 0x3fb999999999999a},
+        {"1.445385e+06", 0x41360e0900000000},
+        {"123456789012345678", 0x437b69b4ba630f35},
+        {"1e22", 0x4480f0cf064dd592},
+        {"1e23", 0x44b52d02c7e14af6},
+        {"5e-324", 1},
+        {"1e-400", 0},
+        {"Inf", 0x7ff0000000000000},
+        {"-infinity", 0xfff0000000000000},
+        {"NaN", SAMPLE_NAN_BITS},
+        {"nan", SAMPLE_NAN_BITS},
+        {"1e005", 0x40f86a0000000000},
+        {"12.5e-1", 0x3ff4000000000000},
     };
-    static const char *const bad[] = {"1e400", "0x1p4", "0x10", "1_000", "", "-", ".", "e5", "1e", "1e+", "1.2.3", "+nan", "infi", "1p"};
+    static const char *const bad[] = {"1e400", "0x1p4", "0x10", "1_000", "",     "-",    ".",
+                                      "e5",    "1e",    "1e+",  "1.2.3", "+nan", "infi", "1p"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         struct exposition e;
         struct exposition_entry entry;
@@ -195,8 +215,10 @@ static void openmetrics_times_and_exemplars(void **state)
     OM("a 1 NaN\n# EOF\n", "error: invalid timestamp NaN");
     OM("a 1 # {b=\"c\"} 2 3.5\n# EOF\n", "{__name__=\"a\"} 1#{b=\"c\"} 2 3.5; end");
     OM("a 1 7 # {} 2\n# EOF\n", "{__name__=\"a\"} 1@7000#{} 2; end");
-    OM("a 1 # {\"b\"} 2\n# EOF\n", "error: expected label name, got \"} \" (\"BCLOSE\") while parsing: \"a 1 # {\\\"b\\\"} \"");
-    OM("a 1  2\n# EOF\n", "error: expected a valid start token, got \" 2\\n\" (\"TIMESTAMP\") while parsing: \" 2\\n\"");
+    OM("a 1 # {\"b\"} 2\n# EOF\n",
+       "error: expected label name, got \"} \" (\"BCLOSE\") while parsing: \"a 1 # {\\\"b\\\"} \"");
+    OM("a 1  2\n# EOF\n",
+       "error: expected a valid start token, got \" 2\\n\" (\"TIMESTAMP\") while parsing: \" 2\\n\"");
 }
 
 static void exemplars_are_taken_apart(void **state)
@@ -221,12 +243,18 @@ static void type_in_force_shapes_le_and_quantile(void **state)
         const char *raw, *histogram, *summary;
         bool typed;
     } cases[] = {
-        {"a{le=\"1\"} ", "1.0", "1", true},          {"a{le=\"1.0\"} ", "1.0", "1.0", false},
-        {"a{le=\"+Inf\"} ", "+Inf", "+Inf", false},  {"a{le=\"inf\"} ", "+Inf", "inf", true},
-        {"a{le=\"1e3\"} ", "1000.0", "1e3", true},   {"a{le=\"1e06\"} ", "1e+06", "1e06", true},
-        {"a{le=\"x\"} ", "x", "x", false},           {"a{quantile=\"0.50\"} ", "0.50", "0.5", true},
-        {"a{le=\"0x1p-2\"} ", "0.25", "0x1p-2", true}, {"a{le=\"1_0\"} ", "10.0", "1_0", true},
-        {"a{le=\"1e400\"} ", "1e400", "1e400", false}, {"a{le=\"-0\"} ", "0.0", "-0", true},
+        {"a{le=\"1\"} ", "1.0", "1", true},
+        {"a{le=\"1.0\"} ", "1.0", "1.0", false},
+        {"a{le=\"+Inf\"} ", "+Inf", "+Inf", false},
+        {"a{le=\"inf\"} ", "+Inf", "inf", true},
+        {"a{le=\"1e3\"} ", "1000.0", "1e3", true},
+        {"a{le=\"1e06\"} ", "1e+06", "1e06", true},
+        {"a{le=\"x\"} ", "x", "x", false},
+        {"a{quantile=\"0.50\"} ", "0.50", "0.5", true},
+        {"a{le=\"0x1p-2\"} ", "0.25", "0x1p-2", true},
+        {"a{le=\"1_0\"} ", "10.0", "1_0", true},
+        {"a{le=\"1e400\"} ", "1e400", "1e400", false},
+        {"a{le=\"-0\"} ", "0.0", "-0", true},
         {"a{b=\"1\"} ", "1", "1", false},
     };
     struct arena a = {0};
@@ -325,7 +353,8 @@ static void predictions_are_only_made_where_they_hold(void **state)
 
 static struct str random_word(struct unit_random *r, struct arena *a, bool name)
 {
-    static const char *const bits[] = {"a", "B", "_", "9", ".", " ", "\"", "\\", "\n", "\xc3\xa9", "le", "{", "}", ",", "=", "#"};
+    static const char *const bits[] = {"a",  "B",        "_",  "9", ".", " ", "\"", "\\",
+                                       "\n", "\xc3\xa9", "le", "{", "}", ",", "=",  "#"};
     AUTO_BUF b = {0};
     if (name)
         buf_char(&b, (char)('a' + unit_random_below(r, 26)));

@@ -27,8 +27,8 @@ static void a_series_has_the_bytes_of_the_proto_file(void **state)
     assert_int_equal(labels.n, remote_write_label_size(1, 1));
     struct str segment = buf_view(&labels);
     remote_write_append_series(&out, &segment, 1, 1.0, 300);
-    static const uint8_t want[] = {0x0a, 22,   0x0a, 6,    0x0a, 1,    'a',  0x12, 1,    'b',  0x12, 12,
-                                   0x09, 0,    0,    0,    0,    0,    0,    0xf0, 0x3f, 0x10, 0xac, 0x02};
+    static const uint8_t want[] = {0x0a, 22, 0x0a, 6, 0x0a, 1, 'a', 0x12, 1,    'b',  0x12, 12,
+                                   0x09, 0,  0,    0, 0,    0, 0,   0xf0, 0x3f, 0x10, 0xac, 0x02};
     assert_int_equal(out.n, sizeof(want));
     assert_memory_equal(out.p, want, sizeof(want));
 }
@@ -105,7 +105,8 @@ static void metadata_comes_back(void **state)
     struct family summary = {STR("s"), STR(""), STR(""), TYPE_SUMMARY};
     AUTO_BUF b = {0};
     remote_write_append_metadata(&b, &summary);
-    assert_str(buf_view(&b), STR("\x1a\x05\x08\x05\x12\x01s")); /* type 5: summary, though gaugehistogram is before it */
+    assert_str(buf_view(&b),
+               STR("\x1a\x05\x08\x05\x12\x01s")); /* type 5: summary, though gaugehistogram is before it */
 }
 
 static void counting_sees_everything(void **state)

@@ -33,7 +33,8 @@ static void what_goes_in_comes_out(void **state)
             if (sizes[i] > 0)
                 assert_int_equal(compress_decode(&c, kinds[k], body, sizes[i] - 1, &out), ERR_LIMIT);
             if (k > 0 && body.n > 0)
-                assert_int_equal(compress_decode(&c, kinds[k], str_from(body.p, body.n - 1), 1 << 20, &out), ERR_CORRUPT);
+                assert_int_equal(compress_decode(&c, kinds[k], str_from(body.p, body.n - 1), 1 << 20, &out),
+                                 ERR_CORRUPT);
         }
     }
     compressor_release(&c);

@@ -24,8 +24,10 @@ static void varints_have_their_bytes_and_come_back(void **state)
 static void bad_varints_are_refused(void **state)
 {
     (void)state;
-    static const struct str bad[] = {
-        {"", 0}, {"\x80", 1}, {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10}, {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11}};
+    static const struct str bad[] = {{"", 0},
+                                     {"\x80", 1},
+                                     {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10},
+                                     {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct proto_reader r = proto_read(bad[i]);
         uint64_t v;
@@ -68,10 +70,12 @@ static void bad_fields_are_refused(void **state)
 {
     (void)state;
     static const struct str bad[] = {
-        {"\x00\x01", 2},         /* field 0 */
-        {"\x0b", 1},             /* a group */
-        {"\x0e\x01", 2},         /* type 6 */
-        {"\x0a\x05" "abc", 5},   /* cut off */
+        {"\x00\x01", 2}, /* field 0 */
+        {"\x0b", 1},     /* a group */
+        {"\x0e\x01", 2}, /* type 6 */
+        {"\x0a\x05"
+         "abc",
+         5},                     /* cut off */
         {"\x09\x01", 2},         /* cut off */
         {"\x0d\x01\x02\x03", 4}, /* cut off */
         {"\x08", 1},

@@ -29,8 +29,10 @@ static void values(void **state)
     (void)state;
     expect("", "null");
     expect(" { } ", "{}");
-    expect("[1,-0.5,1e5,true,false,null,\"x\",[],{\"a\":{\"b\":[0]}}]", "[1,-0.5,100000,true,false,null,\"x\",[],{\"a\":{\"b\":[0]}}]");
-    expect("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\ud83d\\ude00\"", "\"\\\"\\\\/\\u0008\\u000c\\n\\r\\tA\xc3\xa9\xf0\x9f\x98\x80\"");
+    expect("[1,-0.5,1e5,true,false,null,\"x\",[],{\"a\":{\"b\":[0]}}]",
+           "[1,-0.5,100000,true,false,null,\"x\",[],{\"a\":{\"b\":[0]}}]");
+    expect("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\ud83d\\ude00\"",
+           "\"\\\"\\\\/\\u0008\\u000c\\n\\r\\tA\xc3\xa9\xf0\x9f\x98\x80\"");
     expect("\"\\u0000\"", "\"\\u0000\"");
     expect("{\"a\":1,\"b\":2,\"a\":3}", "{\"b\":2,\"a\":3}"); /* the last stands */
     expect("\"\\ud800x\"", "\"\xef\xbf\xbdx\"");

@@ -49,16 +49,45 @@ static void plain_scalars_resolve_as_in_go_yaml(void **state)
         enum node_kind kind;
         bool truth;
     } cases[] = {
-        {"yes", NODE_BOOL, true},     {"On", NODE_BOOL, true},        {"TRUE", NODE_BOOL, true},   {"y", NODE_BOOL, true},
-        {"no", NODE_BOOL, false},     {"OFF", NODE_BOOL, false},      {"N", NODE_BOOL, false},     {"yES", NODE_STRING, false},
-        {"null", NODE_NULL, false},   {"NULL", NODE_NULL, false},     {"~", NODE_NULL, false},     {"nuLL", NODE_STRING, false},
-        {"0", NODE_NUMBER, false},    {"-12", NODE_NUMBER, false},    {"+5", NODE_NUMBER, false},  {"1_000", NODE_NUMBER, false},
-        {"0x1F", NODE_NUMBER, false}, {"0o17", NODE_NUMBER, false},   {"017", NODE_NUMBER, false}, {"0b101", NODE_NUMBER, false},
-        {"08", NODE_NUMBER, false},   {"1.5e3", NODE_NUMBER, false},  {".5", NODE_NUMBER, false},  {"1.", NODE_NUMBER, false},
-        {".inf", NODE_NUMBER, false}, {"-.INF", NODE_NUMBER, false},  {".NaN", NODE_NUMBER, false}, {"inf", NODE_STRING, false},
-        {"1e", NODE_STRING, false},   {"0x", NODE_STRING, false},     {"-", NODE_STRING, false},   {"15s", NODE_STRING, false},
-        {"2001-01-01", NODE_STRING, false}, {"1:30", NODE_STRING, false}, {"0x1p4", NODE_STRING, false}, {"1.2.3", NODE_STRING, false},
-        {"18446744073709551615", NODE_NUMBER, false}, {"-.nan", NODE_STRING, false}, {"<<", NODE_STRING, false},
+        {"yes", NODE_BOOL, true},
+        {"On", NODE_BOOL, true},
+        {"TRUE", NODE_BOOL, true},
+        {"y", NODE_BOOL, true},
+        {"no", NODE_BOOL, false},
+        {"OFF", NODE_BOOL, false},
+        {"N", NODE_BOOL, false},
+        {"yES", NODE_STRING, false},
+        {"null", NODE_NULL, false},
+        {"NULL", NODE_NULL, false},
+        {"~", NODE_NULL, false},
+        {"nuLL", NODE_STRING, false},
+        {"0", NODE_NUMBER, false},
+        {"-12", NODE_NUMBER, false},
+        {"+5", NODE_NUMBER, false},
+        {"1_000", NODE_NUMBER, false},
+        {"0x1F", NODE_NUMBER, false},
+        {"0o17", NODE_NUMBER, false},
+        {"017", NODE_NUMBER, false},
+        {"0b101", NODE_NUMBER, false},
+        {"08", NODE_NUMBER, false},
+        {"1.5e3", NODE_NUMBER, false},
+        {".5", NODE_NUMBER, false},
+        {"1.", NODE_NUMBER, false},
+        {".inf", NODE_NUMBER, false},
+        {"-.INF", NODE_NUMBER, false},
+        {".NaN", NODE_NUMBER, false},
+        {"inf", NODE_STRING, false},
+        {"1e", NODE_STRING, false},
+        {"0x", NODE_STRING, false},
+        {"-", NODE_STRING, false},
+        {"15s", NODE_STRING, false},
+        {"2001-01-01", NODE_STRING, false},
+        {"1:30", NODE_STRING, false},
+        {"0x1p4", NODE_STRING, false},
+        {"1.2.3", NODE_STRING, false},
+        {"18446744073709551615", NODE_NUMBER, false},
+        {"-.nan", NODE_STRING, false},
+        {"<<", NODE_STRING, false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         bool truth;
@@ -68,7 +97,10 @@ static void plain_scalars_resolve_as_in_go_yaml(void **state)
     expect("a: \"yes\"\nb: '1'\nc: !!str 5\nd: !!int \"7\"\ne: !foo 1\n",
            "{\"a\":\"yes\",\"b\":\"1\",\"c\":\"5\",\"d\":7,\"e\":\"1\"}");
     expect("a: !!int x\n", "p.yml:1:4: yaml: cannot decode `x` as a !!int");
-    expect("a: !!binary eA==\n", "p.yml:1:4: yaml: !!binary is not supported");
+    expect("a: [!!binary eHl6, !!binary eHk=, !!binary eA==, !!binary \"\"]\n", "{\"a\":[\"xyz\",\"xy\",\"x\",\"\"]}");
+    expect("a: !!binary eA\n", "p.yml:1:4: yaml: !!binary value contains invalid base64 data");
+    expect("a: !!binary eA==eA==\n", "p.yml:1:4: yaml: !!binary value contains invalid base64 data");
+    expect("a: !!binary =\n", "p.yml:1:4: yaml: !!binary value contains invalid base64 data");
 }
 
 static void numbers_have_their_values(void **state)
@@ -80,9 +112,16 @@ static void numbers_have_their_values(void **state)
         int64_t i;
         double f;
     } cases[] = {
-        {"0x1F", true, 31, 31},   {"017", true, 15, 15},     {"0b11", true, 3, 3},       {"-0x10", true, -16, -16},
-        {"1_000", true, 1000, 1000}, {"1.5", true, 1, 1.5},  {"-9223372036854775808", true, INT64_MIN, -9223372036854775808.0},
-        {"18446744073709551615", false, 0, 18446744073709551615.0}, {"1e30", false, 0, 1e30}, {"08", true, 8, 8},
+        {"0x1F", true, 31, 31},
+        {"017", true, 15, 15},
+        {"0b11", true, 3, 3},
+        {"-0x10", true, -16, -16},
+        {"1_000", true, 1000, 1000},
+        {"1.5", true, 1, 1.5},
+        {"-9223372036854775808", true, INT64_MIN, -9223372036854775808.0},
+        {"18446744073709551615", false, 0, 18446744073709551615.0},
+        {"1e30", false, 0, 1e30},
+        {"08", true, 8, 8},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct node n = {.kind = NODE_NUMBER, .text = str_c(cases[i].text)};
@@ -194,8 +233,12 @@ static void printing_reads_back(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "a: 1\nb: [x, {c: 'no', d: [[], {}, null]}]\ne: \"a: b\"\nf: \"-x\"\ng: http://h:80/\nh: \"\"\ni: [[1, 2], [3]]\n",
-        "[]", "x", "- - a\n  - b: |\n      t\n    c: #\n", "\"1\": \"yes\"\n'': ' '\nx: \"\xc3\xa9\\u2028\"\n",
+        "a: 1\nb: [x, {c: 'no', d: [[], {}, null]}]\ne: \"a: b\"\nf: \"-x\"\ng: http://h:80/\nh: \"\"\ni: [[1, 2], "
+        "[3]]\n",
+        "[]",
+        "x",
+        "- - a\n  - b: |\n      t\n    c: #\n",
+        "\"1\": \"yes\"\n'': ' '\nx: \"\xc3\xa9\\u2028\"\n",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct arena a = {0};
