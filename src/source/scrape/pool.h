@@ -8,7 +8,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "loop/loop.h"
-#include "source/scrape/target.h"
+#include "source/scrape/scrape_status.h"
 
 /* How a pool hands targets on; each call hands over one reference. */
 struct scrape_target_consumer {
@@ -40,9 +40,6 @@ void scrape_pool_free(struct scrape_pool *p); /* removes its targets */
 
 struct str scrape_pool_name(const struct scrape_pool *p);
 uint32_t scrape_pool_targets(const struct scrape_pool *p, struct scrape_target *const **out); /* borrowed array */
-struct scrape_dropped {
-    struct labels discovered;
-};
 uint32_t scrape_pool_dropped(const struct scrape_pool *p, const struct scrape_dropped **out, uint64_t *total);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/counter.h"
 #include "model/family.h"
 #include "net/http_client.h"
-#include "source/scrape/target.h"
+#include "source/scrape/scrape_status.h"
 
 struct scraper;
 
@@ -34,16 +34,7 @@ void scraper_update(struct scraper *s, struct scrape_target *t); /* same identit
 void scraper_remove(struct scraper *s, uint64_t identity);       /* its stale markers follow two intervals later */
 void scraper_stop(struct scraper *s); /* no scrape starts from now on; running ones are cancelled */
 
-/* For the pages: one per target, in an arena of the caller. */
-struct scrape_status {
-    struct scrape_target *target; /* a reference for the caller */
-    enum { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN } health;
-    struct str last_error;
-    int64_t last_scrape_ms; /* wall; 0: never */
-    double last_duration_s;
-    uint32_t samples, series;
-    uint64_t body_bytes;
-};
+/* For the pages, in an arena of the caller; a reference of each target for the caller. */
 uint32_t scraper_status(struct scraper *s, struct arena *a, struct scrape_status **out);
 
 /* The families seen since the last call, deduplicated by name, type, help and unit within this worker; for remote-write

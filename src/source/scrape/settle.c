@@ -221,66 +221,122 @@ static void settle_rest(struct reading *r, struct stamps *s)
 
 /* ---- what is gone ------------------------------------------------------------------------------------------------ */
 
-struct label_set_hashes {
-    uint64_t *v;
-    struct map map;
+#define GONE_NAMES 8
+
+struct gone {
+    uint64_t hash; /* of the visible label set */
+    uint32_t position;
+    bool alive; /* the same series is on the page under other bytes */
 };
 
-static bool same_hash(const void *ctx, uint32_t index)
-{
-    const uint64_t *const *v = ctx;
+struct gone_list {
+    struct gone *v;
+    size_t n, cap;
+    struct map by_hash;
+    struct str names[GONE_NAMES]; /* with which the raw bytes begin; views into the intern table */
+    uint32_t n_names;
+    bool any_name; /* more names than that, or one that the bytes do not begin with */
+};
 
-    return v[0][index] == *v[1];
+struct gone_key {
+    const struct gone_list *list;
+    uint64_t hash;
+};
+
+static bool same_gone(const void *ctx, uint32_t index)
+{
+    const struct gone_key *key = ctx;
+
+    return key->list->v[index].hash == key->hash;
 }
 
-static bool has_hash(const struct label_set_hashes *set, uint64_t hash)
+static struct gone *find_gone(const struct gone_list *list, uint64_t hash)
 {
-    const uint64_t *const ctx[2] = {set->v, &hash};
+    struct gone_key key = {list, hash};
+    uint32_t at = map_find(&list->by_hash, hash, same_gone, &key);
 
-    return map_find(&set->map, hash, same_hash, ctx) != MAP_NONE;
+    return at == MAP_NONE ? NULL : &list->v[at];
 }
 
-/* The visible label sets of the series that are new on this page. */
-static void collect_new(struct reading *r, const struct stamps *s, struct label_set_hashes *set)
+static bool has_name(struct str raw, struct str name)
 {
-    uint32_t n = 0;
+    return raw.n > name.n && memcmp(raw.p, name.p, name.n) == 0 &&
+           (raw.p[name.n] == '{' || raw.p[name.n] == ' ' || raw.p[name.n] == '\t');
+}
 
-    set->v = mem_alloc(sizeof(uint64_t) * (r->result.added + 1));
-    for (size_t i = 0; i < r->p->n_positions; i++) {
-        uint32_t position = r->p->positions[i];
-        if (position & POSITION_DUPLICATE || s->of[position & POSITION_ID] != s->seen_new)
-            continue;
-        uint64_t hash = labels_hash(visible(r, position, r->page->inner));
-        if (has_hash(set, hash))
-            continue;
-        set->v[n] = hash;
-        map_add(&set->map, hash, n++);
+static bool may_be_gone(const struct gone_list *list, struct str raw)
+{
+    if (list->any_name || (raw.n && raw.p[0] == '{'))
+        return true;
+    for (uint32_t i = 0; i < list->n_names; i++) {
+        if (has_name(raw, list->names[i]))
+            return true;
     }
+    return false;
 }
 
-static void mark_gone(struct reading *r, struct stamps *s)
+static void note_name(struct gone_list *list, struct str raw)
 {
-    struct page *page = r->page;
-    struct label_set_hashes set = {0};
+    size_t n = 0;
 
-    for (uint32_t i = 0; !page->marked && i < page->n; i++) {
+    while (n < raw.n && raw.p[n] != '{' && raw.p[n] != ' ' && raw.p[n] != '\t')
+        n++;
+    list->any_name |= n == 0 || list->n_names == GONE_NAMES;
+    if (!list->any_name)
+        list->names[list->n_names++] = str_from(raw.p, n);
+}
+
+static void collect_gone(struct reading *r, struct stamps *s, struct gone_list *list)
+{
+    const struct page *page = r->page;
+
+    for (uint32_t i = 0; i < page->n; i++) {
         uint32_t position = page->positions[i];
         uint32_t id = position & POSITION_ID;
         if (position & (POSITION_DUPLICATE | POSITION_UNTRACKED) || s->of[id] == s->seen || s->of[id] == s->seen_new)
             continue;
         if (flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
             continue;
-        s->of[id] = s->seen;
-        if (r->result.added > 0) {
-            if (!set.v)
-                collect_new(r, s, &set);
-            if (has_hash(&set, labels_hash(visible(r, position, page->seen_inner))))
-                continue;
-        }
-        marker_append(r->p, page, position, r->in->ts_ms);
+        uint64_t hash = labels_hash(visible(r, position, page->seen_inner));
+        if (find_gone(list, hash))
+            continue;
+        list->v = mem_grow(list->v, &list->cap, list->n + 1, sizeof(*list->v));
+        list->v[list->n] = (struct gone){hash, position, false};
+        map_add(&list->by_hash, hash, (uint32_t)list->n++);
+        if (!may_be_gone(list, intern_raw(&r->view, id)))
+            note_name(list, intern_raw(&r->view, id));
     }
-    free(set.v);
-    map_release(&set.map);
+}
+
+/* Only lines of the same name can be the same series, and names of what is gone are few on any ordinary page. */
+static void find_alive(struct reading *r, const struct stamps *s, struct gone_list *list)
+{
+    for (size_t i = 0; i < r->p->n_positions; i++) {
+        uint32_t position = r->p->positions[i];
+        uint32_t id = position & POSITION_ID;
+        if ((s->of[id] != s->seen && s->of[id] != s->seen_new) || !may_be_gone(list, intern_raw(&r->view, id)))
+            continue;
+        struct gone *g = find_gone(list, labels_hash(visible(r, position, r->page->inner)));
+        if (g)
+            g->alive = true;
+    }
+}
+
+static void mark_gone(struct reading *r, struct stamps *s)
+{
+    struct gone_list list = {0};
+
+    if (r->page->marked)
+        return;
+    collect_gone(r, s, &list);
+    if (list.n > 0)
+        find_alive(r, s, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        if (!list.v[i].alive)
+            marker_append(r->p, r->page, list.v[i].position, r->in->ts_ms);
+    }
+    free(list.v);
+    map_release(&list.by_hash);
 }
 
 /* ---- commit ------------------------------------------------------------------------------------------------------ */
