@@ -413,6 +413,7 @@ static void plain_start(struct exchange *x)
         start_fresh(x);
         return;
     }
+    exchange_connected(x);
     send_request(x);
 }
 

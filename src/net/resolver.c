@@ -65,7 +65,7 @@ struct resolver {
     struct loop *loop;
     struct poller *poller;
     ares_channel channel;
-    bool has_channel;
+    bool has_channel, fixed_server;
     struct timer timeout, deliver;
     struct socket_entry *sockets;
     struct resolver_name **names;
@@ -275,7 +275,7 @@ static void socket_state(void *ctx, ares_socket_t fd, int readable, int writable
 static void open_channel(struct resolver *r)
 {
     uint64_t now = loop_now_ms(r->loop);
-    if (r->has_channel && (r->n_asking > 0 || now - r->configured_ms < CONFIGURATION_EVERY_MS)) {
+    if (r->has_channel && (r->fixed_server || r->n_asking > 0 || now - r->configured_ms < CONFIGURATION_EVERY_MS)) {
         return;
     }
     struct stat st = {0};
@@ -360,6 +360,7 @@ static const char *lookup_words(int status)
     case ARES_ETIMEOUT:
         return "i/o timeout";
     case ARES_ESERVFAIL:
+    case ARES_ECONNREFUSED: /* what c-ares makes of a server failure, when it has asked everyone */
         return "server misbehaving";
     default:
         return ares_strerror(status);
@@ -429,13 +430,20 @@ struct resolver *resolver_new(struct loop *loop, struct poller *poller)
     return r;
 }
 
+static void forget(struct resolver_lookup *l)
+{
+    for (; l; l = l->next) {
+        l->name = NULL;
+    }
+}
+
 void resolver_free(struct resolver *r)
 {
     for (uint32_t i = 0; i < r->map.n; i++) {
         struct resolver_name *name = r->names[i];
-        while (name->waiting || name->answering) {
-            resolver_cancel(name->waiting ? name->waiting : name->answering);
-        }
+        forget(name->waiting);
+        forget(name->answering);
+        name->waiting = NULL;
     }
     if (r->has_channel) {
         ares_destroy(r->channel); /* answers what still runs, into names that nobody waits for */
@@ -463,6 +471,13 @@ enum err resolver_get(struct resolver *r, struct str host, struct net_addresses 
     }
     *out = name->addresses;
     return OK;
+}
+
+enum err resolver_use_server(struct resolver *r, const char *address_and_port)
+{
+    open_channel(r);
+    r->fixed_server = r->has_channel && ares_set_servers_ports_csv(r->channel, address_and_port) == ARES_SUCCESS;
+    return r->fixed_server ? OK : ERR_NET;
 }
 
 void resolver_start(struct resolver *r, struct str host, struct resolver_lookup *l)

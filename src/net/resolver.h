@@ -51,6 +51,9 @@ struct resolver_lookup {
 struct resolver *resolver_new(struct loop *loop, struct poller *poller);
 void resolver_free(struct resolver *r); /* lookups that still run are forgotten; before the poller is freed */
 
+/* Asks only this server from now on ("127.0.0.1:5353"), whatever resolv.conf says: for tests. */
+enum err resolver_use_server(struct resolver *r, const char *address_and_port) MUST_USE;
+
 /* What is known without asking: numeric hosts and fresh answers. ERR_AGAIN: resolver_start is needed. */
 enum err resolver_get(struct resolver *r, struct str host, struct net_addresses *out) MUST_USE;
 /* Calls l->fn once, later; never from inside. */
