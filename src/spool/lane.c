@@ -26,6 +26,7 @@
 #include "spool/lane_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -112,6 +113,9 @@ static void on_tick(struct timer *t)
     struct spool_lane *l = CONTAINER_OF(t, struct spool_lane, tick_timer);
     uint64_t now = loop_now_ms(l->loop);
     open_batch_check(l->filling);
+    /* Not when it is left: a scrape that did not fit is still to be moved out of it. */
+    if (l->filling != &l->spare && l->spare.base)
+        open_batch_trim(&l->spare, 0);
     l->hung = l->job_busy && now - l->job_since_ms >= HUNG_MS;
     if (l->hung) {
         queue_count_groups(l);
@@ -159,8 +163,11 @@ static void fill_next(struct spool_lane *l)
         if (!l->spare.base)
             open_batch_create_anonymous(&l->spare, l->place.data_bytes);
         l->filling = &l->spare;
-    } else if (l->spare.base) {
-        open_batch_trim(&l->spare, 0);
+        if (!l->incomplete && l->place.dir >= 0 && l->want_batches < BATCHES) {
+            l->want_batches++; /* the next burst finds one more */
+            l->incomplete = true;
+            l->retry_at_ms = 0;
+        }
     }
     open_batch_begin(l->filling, l->next_seq);
     l->half_told = false;
@@ -443,10 +450,32 @@ static void take_from_disk(struct spool_lane *l)
     l->next_group = l->totals.group + 1;
 }
 
+/* The open batches that hold requests are ours again: busy until those are appended or done. */
+static void attach_recovered(struct spool_lane *l)
+{
+    char name[LANE_NAME_SIZE];
+    lane_name(l->index, name);
+    l->place.dir = openat(l->s->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int n = 0;
+    for (struct request *r = l->list.first; r && n < BATCHES && l->place.dir >= 0; r = r->next) {
+        struct open_batch *b = &l->batches[n];
+        if (!open_batch_attach(b, &l->place, r->open_file, r->view.samples, &l->totals))
+            continue;
+        spool_hold_disk(l->s, -(int64_t)l->open_bytes[r->open_file], false);
+        spool_hold_disk(l->s, (int64_t)b->size, true);
+        b->busy = true;
+        r->batch = n++;
+        r->open_file = -1;
+    }
+    if (l->want_batches <= n)
+        l->want_batches = n < BATCHES ? n + 1 : n;
+}
+
 static void set_up(struct spool_lane *l)
 {
     struct lane_job *j = &l->job;
     l->totals.commit++;
+    attach_recovered(l);
     l->incomplete = true;
     lane_io_prepare_setup(l);
     lane_setup(j);
@@ -477,6 +506,7 @@ enum err spool_lane_open(struct spool *s, uint32_t lane, struct loop *loop, void
     l->spare = l->batches[0];
     cursor_init_anonymous(&l->cursor);
     l->recent_bytes = ROOM_SLACK;
+    l->want_batches = BATCHES_AT_FIRST;
     take_from_disk(l);
     if (s->o.mode == SPOOL_DISK)
         set_up(l);

@@ -10,8 +10,9 @@
 #include "spool/spool_int.h"
 
 enum {
-    BATCHES = 2,       /* mapped: one fills while the other is appended */
-    KEEP_REQUESTS = 4, /* on disk and in memory as well, for the sender */
+    BATCHES_AT_FIRST = 2, /* mapped: one fills while the other is appended */
+    BATCHES = 6,          /* as many when the disk is slow */
+    KEEP_REQUESTS = 4,    /* on disk and in memory as well, for the sender */
     KEEP_BYTES = 512 << 10,
     READ_REQUESTS = 4, /* read back in one go */
     READ_BYTES = 256 << 10,
@@ -102,6 +103,7 @@ struct spool_lane {
     struct lane_place place;
     bool incomplete; /* cursor or batches could not be made: memory stands in, making them is tried again */
     struct open_batch batches[BATCHES];
+    int want_batches;
     struct open_batch spare; /* anonymous: when both are busy, or there is no disk */
     struct open_batch *filling;
     uint32_t open_files;                 /* bit N: open-N is in use, ours or a recovered one */

@@ -33,6 +33,15 @@
 
 /* ---- making the files ---- */
 
+/* Rather one that an earlier process left behind: it is allocated. -1: none is unused. */
+static int unused_file(uint32_t used, uint32_t left_behind)
+{
+    if (left_behind & ~used)
+        return __builtin_ctz(left_behind & ~used);
+    int n = __builtin_ctz(~used);
+    return n < OPEN_FILES_MAX ? n : -1;
+}
+
 void lane_io_prepare_setup(struct spool_lane *l)
 {
     struct lane_job *j = &l->job;
@@ -47,10 +56,8 @@ void lane_io_prepare_setup(struct spool_lane *l)
     uint32_t used = l->open_files;
     for (int i = 0; i < BATCHES; i++) {
         j->batches[i] = (struct open_batch){.file = -1, .fd = -1};
-        j->batch_files[i] = -1;
-        for (int n = 0; n < OPEN_FILES_MAX && !l->batches[i].base && j->batch_files[i] < 0; n++)
-            if (!(used & 1u << n))
-                j->batch_files[i] = n;
+        bool wanted = i < l->want_batches && !l->batches[i].base;
+        j->batch_files[i] = wanted ? unused_file(used, l->remove_open) : -1;
         if (j->batch_files[i] >= 0)
             used |= 1u << j->batch_files[i];
     }
@@ -116,7 +123,7 @@ void lane_adopt(struct spool_lane *l, struct lane_job *j)
     for (int i = 0; i < BATCHES; i++) {
         if (j->batches[i].base)
             adopt_batch(l, i, &j->batches[i]);
-        l->incomplete = l->incomplete || !l->batches[i].base;
+        l->incomplete = l->incomplete || (i < l->want_batches && !l->batches[i].base);
     }
     j->setup = false;
     uint32_t suppressed;
@@ -324,8 +331,11 @@ static void run(struct io_job *io)
     run_remove(j);
     if (j->mirror)
         run_mirror(j);
-    if (j->sync)
+    if (j->sync) {
+        uint64_t began = clock_mono_ms();
         segment_writer_sync(&j->disk->writer);
+        spool_synced(j->spool, clock_mono_ms() - began);
+    }
 }
 
 /* ---- gathering ---- */
@@ -709,7 +719,7 @@ static bool gather(struct spool_lane *l)
         return gather_close(l);
     any = gather_remove(l) || any;
     any = gather_mirror(l) || any;
-    if (l->unsynced && now - l->synced_ms >= TICK_MS) {
+    if (l->unsynced && now - l->synced_ms >= TICK_MS && spool_sync_allow(l->s)) {
         j->sync = any = true;
         l->synced_ms = now;
         l->unsynced = false;

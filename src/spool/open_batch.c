@@ -8,7 +8,8 @@
  * - The file is allocated (posix_fallocate) before it is mapped: a store into a hole of a full disk would be a
  *   SIGBUS.
  * - It is made as NAME.new, given the lane's totals, and renamed: a start never meets a half-made one, and the totals
- *   are never without a home.
+ *   are never without a home. When there is no room for a new file, one of the same name that an earlier process left
+ *   is taken over in place: it is allocated already, so a start on a full disk is as safe as any.
  * - Memory is what counts against a container. Only touched pages are resident, so the I/O thread touches them a
  *   little ahead of the fill (open_batch_fault_next), and after an unusually large batch the surplus goes back to
  *   the page cache.
@@ -113,6 +114,23 @@ undo:
     return ERR_IO;
 }
 
+/* The file that is there, if it has the right size: its allocation is all that is wanted. */
+static uint8_t *take_over(const struct lane_place *place, const char *name, uint64_t size)
+{
+    if (place->network)
+        return NULL;
+    int fd = openat(place->dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return NULL;
+    struct stat st;
+    void *p = MAP_FAILED;
+    /* Not one with holes: a store into them would be a SIGBUS on a full disk. */
+    if (fstat(fd, &st) == 0 && (uint64_t)st.st_size == size && (uint64_t)st.st_blocks * 512 >= size)
+        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return p == MAP_FAILED ? NULL : p;
+}
+
 /* ---- open batches ---- */
 
 static void slot_set_totals(struct open_slot *s, const struct lane_totals *t)
@@ -138,13 +156,47 @@ enum err open_batch_create(struct open_batch *b, struct disk *disk, const struct
     char name[OPEN_NAME_SIZE];
     open_batch_name(file, name);
     enum err e = make_file(disk, place, name, page, b->size, &b->base, &b->fd, error);
-    if (e)
-        return e;
+    if (e) {
+        b->base = take_over(place, name, b->size);
+        if (!b->base)
+            return e;
+        /* Only another boot's header is written over, since that is no single store. */
+        if (memcmp(b->base, &h, sizeof(h)) != 0)
+            memcpy(b->base, &h, sizeof(h));
+        slots_publish(b->base, &b->slot, sizeof(b->slot));
+        return OK;
+    }
     if (!b->base) {
         b->base = map_anonymous(b->size);
         memcpy(b->base, page, PAGE);
     }
     return OK;
+}
+
+bool open_batch_attach(struct open_batch *b, const struct lane_place *place, int file, uint32_t samples,
+                       const struct lane_totals *totals)
+{
+    uint64_t size = (OPEN_DATA_AT + place->data_bytes + PAGE - 1) / PAGE * PAGE;
+    char name[OPEN_NAME_SIZE];
+    open_batch_name(file, name);
+    uint8_t *base = take_over(place, name, size);
+    if (!base)
+        return false;
+    *b = (struct open_batch){.base = base, .size = size, .file = file, .fd = -1};
+    struct open_header h;
+    struct open_slot *s = &b->slot;
+    if (open_parse(base, size, &h, s) || (s->samples != samples && s->checked_samples != samples)) {
+        open_batch_release(b);
+        return false;
+    }
+    if (s->samples != samples) { /* from before the machine stopped: as far as the checksum goes */
+        s->bytes = s->checked_bytes;
+        s->samples = s->checked_samples;
+        s->n_borders = s->checked_borders;
+    }
+    b->backed = s->bytes;
+    open_batch_publish(b, totals);
+    return true;
 }
 
 void open_batch_create_anonymous(struct open_batch *b, uint64_t data_bytes)
@@ -286,8 +338,19 @@ enum err cursor_create(struct cursor *c, struct disk *disk, const struct lane_pl
     uint8_t *base;
     int fd;
     enum err e = make_file(disk, place, "cursor", page, PAGE, &base, &fd, error);
-    if (e)
-        return e;
+    if (e) {
+        base = take_over(place, "cursor", PAGE);
+        struct cursor_header h;
+        struct cursor_slot old;
+        if (!base)
+            return e;
+        if (cursor_parse(base, &h, &old))
+            memcpy(base, page, PAGE);
+        else
+            slots_publish(base, &c->now, sizeof(c->now));
+        fd = -1;
+        e = OK;
+    }
     if (!base) {
         base = map_anonymous(PAGE);
         memcpy(base, page, PAGE);

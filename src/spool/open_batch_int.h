@@ -40,6 +40,10 @@ bool open_batch_parse_name(const char *name, int *file);
 /* Makes open-N with these totals in it and maps it; blocking. The file appears whole or not at all. */
 enum err open_batch_create(struct open_batch *b, struct disk *disk, const struct lane_place *place, int file,
                            const struct lane_totals *totals, int *error) MUST_USE;
+/* Maps open-N as an earlier process left it, with the batch in it, of which the first `samples` are taken; its totals
+ * are replaced. False: its size or place does not allow it. */
+bool open_batch_attach(struct open_batch *b, const struct lane_place *place, int file, uint32_t samples,
+                       const struct lane_totals *totals);
 void open_batch_create_anonymous(struct open_batch *b, uint64_t data_bytes);
 void open_batch_release(struct open_batch *b); /* unmaps; the file stays */
 

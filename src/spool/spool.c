@@ -201,6 +201,16 @@ void spool_look_at_file_system(struct spool *s)
     atomic_store_explicit(&s->allowed_bytes, allowed, memory_order_relaxed);
 }
 
+bool spool_sync_allow(const struct spool *s)
+{
+    return clock_mono_ms() >= atomic_load_explicit(&s->next_sync_ms, memory_order_relaxed);
+}
+
+void spool_synced(struct spool *s, uint64_t took_ms)
+{
+    atomic_store_explicit(&s->next_sync_ms, clock_mono_ms() + 4 * took_ms, memory_order_relaxed);
+}
+
 bool spool_log_allow(struct spool *s, uint32_t *suppressed)
 {
     uint64_t now = clock_mono_ms();

@@ -23,32 +23,8 @@
 #include "loop/io_thread.h"
 #include "loop/loop.h"
 #include "model/batch.h"
+#include "spool/spool_status.h"
 #include "wire/compress.h"
-
-/* Why samples were dropped: the label `reason`. */
-enum spool_reason {
-    DROP_RELABEL,         /* write_relabel_configs */
-    DROP_REFUSED,         /* the destination answered 4xx, also alone */
-    DROP_MAYBE_DELIVERED, /* refused on a repeat whose first answer was lost */
-    DROP_TOO_OLD,         /* older than the destination or sample_age_limit takes */
-    DROP_AGE,             /* --spool.max-age */
-    DROP_CAP,             /* --spool.max-bytes */
-    DROP_MEMORY,          /* no disk, and --spool.memory is full */
-    DROP_CRASH,           /* what power loss took */
-    DROP_CORRUPT,         /* records that fail their checksum */
-    DROP_STOP,            /* lost at the end: --spool=memory, or a disk that failed until the end */
-    DROP_UNSENDABLE,      /* a request that cannot be encoded within the destination's limits */
-    DROP_REASONS,
-};
-const char *spool_reason_name(enum spool_reason r);
-
-struct spool_ledger {
-    uint64_t read, delivered, waiting;
-    uint64_t dropped[DROP_REASONS];
-    uint64_t possible_duplicates;
-    uint64_t requests_waiting, bytes_waiting;
-    int64_t oldest_ms; /* of the oldest waiting request; 0 when none */
-};
 
 /* What all spools of a program share: the caps. Thread-safe. */
 struct spool_budget {
@@ -58,8 +34,6 @@ struct spool_budget {
     _Atomic uint64_t disk_bytes, memory_bytes; /* zero at first; kept by the spools */
     _Atomic uint64_t mapping_bytes;            /* of disk_bytes, the open batches */
 };
-
-enum spool_mode { SPOOL_DISK, SPOOL_MEMORY };
 
 struct spool_options {
     const char *directory;   /* of this sink; made when absent. Unused in memory mode */

@@ -34,6 +34,7 @@ struct spool {
     _Atomic uint64_t held_bytes;    /* of the budget's disk bytes, ours */
     _Atomic uint64_t allowed_bytes; /* what the file system allows the budget's disk bytes to be */
     _Atomic uint64_t statvfs_ms;    /* monotonic, of the last look */
+    _Atomic uint64_t next_sync_ms;  /* monotonic */
     _Atomic uint64_t next_log_ms;   /* monotonic: a failing disk is told once a minute */
     _Atomic uint32_t log_swallowed;
     struct spool_lane_entry lanes[LANES];
@@ -51,6 +52,9 @@ bool spool_over_cap(const struct spool *s, uint64_t more);
 bool spool_over_file_system(const struct spool *s, uint64_t more);
 /* On the I/O thread: looks at the file system's free space, at most every few seconds. */
 void spool_look_at_file_system(struct spool *s);
+/* Syncs share the I/O thread with appends: they get a fifth of its time. */
+bool spool_sync_allow(const struct spool *s);
+void spool_synced(struct spool *s, uint64_t took_ms);
 /* Whether a failing disk may be logged now. */
 bool spool_log_allow(struct spool *s, uint32_t *suppressed);
 

@@ -28,9 +28,6 @@ void fixture_init(struct fixture *f)
                                         .max_raw_bytes = 1 << 20,
                                         .seal_after_ms = 60000,
                                         .budget = &f->budget};
-    f->loop = loop_new("test");
-    f->io = io_thread_new();
-    f->options.io = f->io;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -42,7 +39,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void fixture_release(struct fixture *f)
 {
     fixture_close(f);
-    assert_true(io_thread_free(f->io, 10000));
+    assert_true(io_thread_free(f->io, 10000)); /* none is made before the first fixture_open: a test may fork */
     loop_free(f->loop);
     nftw(f->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -50,6 +47,11 @@ void fixture_release(struct fixture *f)
 void fixture_open(struct fixture *f)
 {
     struct diag d = {0};
+    if (!f->loop) {
+        f->loop = loop_new("test");
+        f->io = io_thread_new();
+        f->options.io = f->io;
+    }
     enum err e = spool_open(&f->options, &f->spool, &d);
     if (e)
         fail_msg("spool_open: %s", d.text);
@@ -74,7 +76,7 @@ void fixture_turn(struct fixture *f, int ms)
     uint64_t until = clock_mono_ms() + (uint64_t)ms;
     do {
         uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
-        usleep(100);
+        usleep(ms ? 100 : 10);
     } while (clock_mono_ms() < until);
 }
 

@@ -1,0 +1,36 @@
+/* spool_status: the ledger of a spool or a lane, for pages and for whoever asks. */
+#ifndef SPOOL_SPOOL_STATUS_H
+#define SPOOL_SPOOL_STATUS_H
+
+#include <stdint.h>
+
+#include "model/batch.h" /* LANES */
+
+/* Why samples were dropped: the label `reason`. */
+enum spool_reason {
+    DROP_RELABEL,         /* write_relabel_configs */
+    DROP_REFUSED,         /* the destination answered 4xx, also alone */
+    DROP_MAYBE_DELIVERED, /* refused on a repeat whose first answer was lost */
+    DROP_TOO_OLD,         /* older than the destination or sample_age_limit takes */
+    DROP_AGE,             /* --spool.max-age */
+    DROP_CAP,             /* --spool.max-bytes */
+    DROP_MEMORY,          /* no disk, and --spool.memory is full */
+    DROP_CRASH,           /* what power loss took */
+    DROP_CORRUPT,         /* records that fail their checksum */
+    DROP_STOP,            /* lost at the end: --spool=memory, or a disk that failed until the end */
+    DROP_UNSENDABLE,      /* a request that cannot be encoded within the destination's limits */
+    DROP_REASONS,
+};
+const char *spool_reason_name(enum spool_reason r);
+
+struct spool_ledger {
+    uint64_t read, delivered, waiting;
+    uint64_t dropped[DROP_REASONS];
+    uint64_t possible_duplicates;
+    uint64_t requests_waiting, bytes_waiting;
+    int64_t oldest_ms; /* of the oldest waiting request; 0 when none */
+};
+
+enum spool_mode { SPOOL_DISK, SPOOL_MEMORY };
+
+#endif
