@@ -56,7 +56,7 @@ static struct stamp stamp_of(int64_t ts_ms)
     return s;
 }
 
-/* Neither reads nor writes beyond n. Stretches of labels have 8 to 100 bytes: calling memcpy costs more than copying. */
+/* Neither reads nor writes beyond n. Stretches of labels have 8 to 100 bytes: a call of memcpy costs more than that. */
 static inline __attribute__((always_inline)) void copy(uint8_t *to, const uint8_t *from, size_t n)
 {
     if (LIKELY(n >= 16)) {

@@ -9,6 +9,7 @@
 #include "model/family.h"
 #include "net/http_client.h"
 #include "plan/plan.h"
+#include "sink/remote_write/remote_write_status.h"
 #include "spool/spool.h"
 
 struct remote_write;
@@ -39,12 +40,6 @@ void remote_write_drain(struct remote_write *rw, void (*drained)(void *ctx), voi
 /* Ends what is in flight, closes the lanes (their bytes on disk), then calls closed and frees rw. */
 void remote_write_close(struct remote_write *rw, void (*closed)(void *ctx), void *ctx);
 
-struct remote_write_status {
-    uint32_t in_flight, backing_off;
-    int last_http_status;
-    struct str last_error;  /* the destination's words; in the caller's arena */
-    int64_t last_success_ms, last_error_ms;
-};
 void remote_write_status(const struct remote_write *rw, struct arena *a, struct remote_write_status *out);
 
 #endif

@@ -3,8 +3,8 @@
  *   2xx                          taken
  *   no answer, 5xx               ask again
  *   429                          ask again, unless retry_on_http_429 was set to false; the original asks only if it is
- * true everything else              refused: other 4xx, 1xx, a 3xx that is left over because follow_redirects is false
- * or the redirects have no end. 415 has nothing to fall back to in 1.0
+ * true everything else              refused: other 4xx, 1xx, a 3xx that is left over because follow_redirects is
+ * false or the redirects have no end. 415 has nothing to fall back to in 1.0
  *
  * Of the refusals 400, 409 and 422 say that samples are bad: those of one target, as a rule, so it is worth asking
  * for each target alone. 413 says that the request is too large, and its parts are smaller. The others (401, 403,
@@ -29,7 +29,7 @@ enum answer answer_of(const struct http_response *r, const struct plan_queue *q)
 {
     if (r->err == ERR_CANCELED)
         return ANSWER_CANCELED;
-    if (r->err != OK && !(r->err == ERR_LIMIT && r->status)) /* an answer that is only too long counts by its status */
+    if (r->err != OK)
         return ANSWER_RETRY;
     if (r->status / 100 == 2)
         return ANSWER_TAKEN;
@@ -47,7 +47,7 @@ bool answer_may_split(int status)
 
 bool answer_leaves_doubt(const struct http_response *r)
 {
-    if (r->err == OK || r->err == ERR_LIMIT)
+    if (r->err == OK)
         return r->status == 502 || r->status == 504;
     return r->err != ERR_CANCELED && r->connected;
 }

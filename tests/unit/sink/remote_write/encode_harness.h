@@ -20,7 +20,7 @@ struct harness {
     struct arena arena; /* of labels in a test */
 };
 
-static struct harness harness_new(struct labels externals, const struct relabel_rules *rules)
+static inline struct harness harness_new(struct labels externals, const struct relabel_rules *rules)
 {
     struct harness h = {.intern = intern_new(), .scopes = scope_table_new(), .spool = mem_alloc(sizeof(*h.spool))};
     fake_spool_init(h.spool);
@@ -43,7 +43,7 @@ static struct harness harness_new(struct labels externals, const struct relabel_
     return h;
 }
 
-static void harness_free(struct harness *h)
+static inline void harness_free(struct harness *h)
 {
     forms_release(&h->rw->forms);
     remote_write_counters_release(h->rw);
@@ -58,7 +58,7 @@ static void harness_free(struct harness *h)
 }
 
 /* "a=1,b=2" sorted by the caller; "b=" is an empty value. */
-static struct labels labels_of(struct arena *a, const char *text)
+static inline struct labels labels_of(struct arena *a, const char *text)
 {
     struct label *v = ARENA_ARRAY(a, struct label, 32);
     uint32_t n = 0;
@@ -72,7 +72,7 @@ static struct labels labels_of(struct arena *a, const char *text)
 }
 
 /* A metric of these labels; the raw bytes are made of them. */
-static uint32_t metric_of(struct harness *h, struct labels l, uint32_t context)
+static inline uint32_t metric_of(struct harness *h, struct labels l, uint32_t context)
 {
     AUTO_BUF raw = {0};
     labels_print(l, &raw);
@@ -81,8 +81,8 @@ static uint32_t metric_of(struct harness *h, struct labels l, uint32_t context)
     return id == METRIC_NONE ? intern_add(h->intern, hash, buf_view(&raw), context, l, 0) : id;
 }
 
-static void append_samples(struct harness *h, struct scope *scope, int64_t ts_ms, const struct sample *samples,
-                           uint32_t n)
+static inline void append_samples(struct harness *h, struct scope *scope, int64_t ts_ms, const struct sample *samples,
+                                  uint32_t n)
 {
     struct intern_view view = intern_view(h->intern);
     struct batch_run run = {scope, 0, n};
@@ -93,8 +93,8 @@ static void append_samples(struct harness *h, struct scope *scope, int64_t ts_ms
 /* ---- the plain way ----------------------------------------------------------------------------------------------- */
 
 /* Labels in the arena; n == 0: dropped. */
-static struct labels plain_labels(struct labels metric, struct labels scope, struct labels externals,
-                                  const struct relabel_rules *rules, struct arena *a)
+static inline struct labels plain_labels(struct labels metric, struct labels scope, struct labels externals,
+                                         const struct relabel_rules *rules, struct arena *a)
 {
     struct label *v = ARENA_ARRAY(a, struct label, metric.n + scope.n);
     struct labels visible = {v, 0};
@@ -138,7 +138,7 @@ struct message_read {
     struct arena *arena;
 };
 
-static struct label read_label(struct str s)
+static inline struct label read_label(struct str s)
 {
     struct proto_reader r = proto_read(s);
     struct proto_field f;
@@ -152,7 +152,7 @@ static struct label read_label(struct str s)
     return l;
 }
 
-static void read_sample(struct str s, struct decoded *d)
+static inline void read_sample(struct str s, struct decoded *d)
 {
     struct proto_reader r = proto_read(s);
     struct proto_field f;
@@ -167,7 +167,7 @@ static void read_sample(struct str s, struct decoded *d)
 }
 
 /* The next series of a message, its labels in the arena. */
-static bool message_next(struct message_read *m, struct decoded *d)
+static inline bool message_next(struct message_read *m, struct decoded *d)
 {
     struct proto_field f;
     enum err err = proto_next(&m->r, &f);
@@ -196,13 +196,13 @@ static bool message_next(struct message_read *m, struct decoded *d)
     return true;
 }
 
-static struct message_read open_batch(struct harness *h)
+static inline struct message_read open_batch(struct harness *h)
 {
     struct spool_lane *l = &h->spool->lanes[0];
     return (struct message_read){proto_read(str_from((const char *)l->room, l->n)), &h->arena};
 }
 
-static void assert_next(struct message_read *m, const char *labels, uint64_t bits, int64_t ts_ms)
+static inline void assert_next(struct message_read *m, const char *labels, uint64_t bits, int64_t ts_ms)
 {
     struct decoded d;
     AUTO_BUF text = {0};
@@ -213,13 +213,13 @@ static void assert_next(struct message_read *m, const char *labels, uint64_t bit
     assert_int_equal(d.ts_ms, ts_ms);
 }
 
-static void assert_end(struct message_read *m)
+static inline void assert_end(struct message_read *m)
 {
     struct decoded d;
     assert_false(message_next(m, &d));
 }
 
-static uint64_t bits_of(double v)
+static inline uint64_t bits_of(double v)
 {
     uint64_t bits;
     memcpy(&bits, &v, sizeof(bits));

@@ -64,7 +64,7 @@ struct spool {
     uint32_t parts_added, groups_ended; /* of groups */
 };
 
-static void fake_spool_init(struct spool *s)
+static inline void fake_spool_init(struct spool *s)
 {
     memset(s, 0, sizeof(*s));
     s->max_raw_bytes = 1 << 20;
@@ -76,13 +76,13 @@ static void fake_spool_init(struct spool *s)
     }
 }
 
-static void fake_sealed_free(struct fake_sealed *f)
+static inline void fake_sealed_free(struct fake_sealed *f)
 {
     buf_release(&f->body);
     free(f);
 }
 
-static void fake_spool_release(struct spool *s)
+static inline void fake_spool_release(struct spool *s)
 {
     for (uint32_t i = 0; i < LANES; i++) {
         struct spool_lane *l = &s->lanes[i];
@@ -105,14 +105,14 @@ bool spool_lane_has_data(const struct spool *s, uint32_t lane)
     return s->lanes[lane].first_sealed < s->lanes[lane].n_sealed || s->lanes[lane].samples;
 }
 
-static void fake_ready(struct timer *t)
+static inline void fake_ready(struct timer *t)
 {
     struct spool_lane *l = CONTAINER_OF(t, struct spool_lane, ready_timer);
     if (l->open)
         l->ready(l->ctx);
 }
 
-static void fake_tell(struct spool_lane *l)
+static inline void fake_tell(struct spool_lane *l)
 {
     if (l->loop && l->open)
         timer_start(l->loop, &l->ready_timer, 0, fake_ready);
@@ -132,7 +132,7 @@ enum err spool_lane_open(struct spool *s, uint32_t lane, struct loop *loop, void
     return OK;
 }
 
-static void fake_closed(struct timer *t)
+static inline void fake_closed(struct timer *t)
 {
     struct spool_lane *l = CONTAINER_OF(t, struct spool_lane, close_timer);
     l->open = false;
@@ -156,7 +156,7 @@ struct spool_room spool_lane_room(struct spool_lane *l)
     return (struct spool_room){l->room + l->n, l->spool->room_bytes - l->n, l->samples};
 }
 
-static struct fake_sealed *fake_make(struct spool_lane *l, const uint8_t *p, size_t n, uint32_t samples)
+static inline struct fake_sealed *fake_make(struct spool_lane *l, const uint8_t *p, size_t n, uint32_t samples)
 {
     struct fake_sealed *f = NEW(struct fake_sealed);
     CHECK(compress_encode(&l->spool->compressor, COMPRESS_SNAPPY, str_from((const char *)p, n), &f->body) == OK);
@@ -171,7 +171,7 @@ static struct fake_sealed *fake_make(struct spool_lane *l, const uint8_t *p, siz
     return f;
 }
 
-static void fake_push(struct spool_lane *l, struct fake_sealed *f)
+static inline void fake_push(struct spool_lane *l, struct fake_sealed *f)
 {
     CHECK(l->n_sealed < COUNT_OF(l->sealed));
     f->request.seq = ++l->next_seq;
@@ -295,7 +295,7 @@ void spool_lane_ledger(const struct spool_lane *l, struct spool_ledger *out)
     *out = l->ledger;
 }
 
-static uint64_t fake_dropped(const struct spool_ledger *l)
+static inline uint64_t fake_dropped(const struct spool_ledger *l)
 {
     uint64_t sum = 0;
     for (int i = 0; i < DROP_REASONS; i++)
@@ -304,7 +304,7 @@ static uint64_t fake_dropped(const struct spool_ledger *l)
 }
 
 /* The sum over the lanes, balanced. */
-static struct spool_ledger fake_ledger(const struct spool *s)
+static inline struct spool_ledger fake_ledger(const struct spool *s)
 {
     struct spool_ledger sum = {0};
     for (uint32_t i = 0; i < LANES; i++) {

@@ -1,0 +1,16 @@
+/* remote_write_status: how a destination is doing, for pages. */
+#ifndef SINK_REMOTE_WRITE_STATUS_H
+#define SINK_REMOTE_WRITE_STATUS_H
+
+#include <stdint.h>
+
+#include "base/str.h"
+
+struct remote_write_status {
+    uint32_t in_flight, backing_off;
+    int last_http_status;
+    struct str last_error;  /* the destination's words; in the caller's arena */
+    int64_t last_success_ms, last_error_ms;
+};
+
+#endif
