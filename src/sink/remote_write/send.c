@@ -191,6 +191,17 @@ static void log_too_old(struct lane *l)
              F_INT("suppressed", suppressed));
 }
 
+static void log_pause(struct lane *l)
+{
+    struct remote_write *rw = l->rw;
+    uint32_t suppressed;
+    if (!log_allow(&rw->log_other, LOG_PERIOD_MS, &suppressed))
+        return;
+    log_warn(rw->log, "No scrape of a refused request was taken alone; refused requests are dropped whole for a minute",
+             F_STR("remote_name", rw->config->name), F_STR("url", buf_view(&rw->url)), F_INT("lane", l->number),
+             F_INT("suppressed", suppressed));
+}
+
 /* ---- one part ---------------------------------------------------------------------------------------------------- */
 
 int remote_write_headers(enum compression kind, uint32_t attempt, char text[12], struct http_header headers[4])
@@ -291,6 +302,7 @@ static void request_over(struct lane *l)
     if (l->split && !l->taken) {
         l->split_again_ms = clock_mono_ms() + SPLIT_PAUSE_MS;
         counter_inc(rw->count.split_pauses);
+        log_pause(l);
     }
     if (l->outcome.delivered && r->last_ms > rw->highest_sent_ms) {
         rw->highest_sent_ms = r->last_ms;

@@ -1,14 +1,24 @@
-/* send_world: a destination on a loop of the test's own, in front of a fake spool, with a receiver that does what
- * it is told and remembers what it was sent. Included by one file of a test program.
+/* send_world: a destination on a loop of the test's own, in front of a fake spool (or, with SEND_WORLD_REAL_SPOOL,
+ * of the real one), with a receiver that does what it is told and remembers what it was sent. Included by one file
+ * of a test program.
  */
 #ifndef SEND_WORLD_H
 #define SEND_WORLD_H
 
 #include <uv.h>
 
-#include "unit/sink/remote_write/encode_harness.h"
+#ifdef SEND_WORLD_REAL_SPOOL
+#include "spool/spool.h"
+#else
+#include "unit/sink/remote_write/fake_spool.h"
+#endif
+#include "unit/sink/remote_write/message.h"
 
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "net/http_server.h"
+#include "sink/remote_write/remote_write_int.h"
 
 enum { HOLD = -1, MAX_SEEN = 4000 };
 
@@ -39,6 +49,9 @@ struct world {
     struct intern *intern;
     struct scope_table *scopes;
     struct spool *spool;
+    struct io_thread *io; /* with the real spool */
+    struct spool_budget budget;
+    char directory[64];
     struct plan *plan;
     struct plan_remote_write *config;
     struct remote_write *rw;
@@ -133,6 +146,47 @@ static inline void world_listen(struct world *w)
     w->port = http_server_port(w->server);
 }
 
+#ifdef SEND_WORLD_REAL_SPOOL
+static inline void world_spool_init(struct world *w)
+{
+    (void)w; /* the test opens it */
+}
+
+static inline void world_spool_release(struct world *w)
+{
+    spool_close(w->spool);
+    io_thread_free(w->io, 5000);
+}
+
+static inline struct spool_ledger world_ledger(struct world *w)
+{
+    struct spool_ledger l;
+    uint64_t dropped = 0;
+    spool_ledger(w->spool, &l);
+    for (int i = 0; i < DROP_REASONS; i++)
+        dropped += l.dropped[i];
+    assert_int_equal(l.read, l.delivered + l.waiting + dropped);
+    return l;
+}
+#else
+static inline void world_spool_init(struct world *w)
+{
+    w->spool = mem_alloc(sizeof(*w->spool));
+    fake_spool_init(w->spool);
+}
+
+static inline void world_spool_release(struct world *w)
+{
+    fake_spool_release(w->spool);
+    free(w->spool);
+}
+
+static inline struct spool_ledger world_ledger(struct world *w)
+{
+    return fake_ledger(w->spool);
+}
+#endif
+
 static inline struct plan *world_plan(struct world *w, struct plan_remote_write **config)
 {
     struct plan *p = plan_new();
@@ -161,8 +215,7 @@ static inline struct world *world_new(void)
     w->words = "no reason given";
     w->intern = intern_new();
     w->scopes = scope_table_new();
-    w->spool = mem_alloc(sizeof(*w->spool));
-    fake_spool_init(w->spool);
+    world_spool_init(w);
     world_listen(w);
     w->plan = world_plan(w, &w->config);
     return w;
@@ -195,7 +248,7 @@ static inline void world_turn(struct world *w, uint64_t at_most_ms)
     timer_start(w->loop, &alarm, at_most_ms, world_nothing);
     uv_run(loop_uv(w->loop), UV_RUN_ONCE);
     timer_stop(&alarm);
-    fake_ledger(w->spool); /* balances at any moment */
+    world_ledger(w); /* balances at any moment */
 }
 
 static inline void world_run_for(struct world *w, uint64_t ms)
@@ -255,8 +308,7 @@ static inline void world_free(struct world *w)
     http_server_free(w->server);
     world_run_for(w, 5);
     plan_unref(w->plan);
-    fake_spool_release(w->spool);
-    free(w->spool);
+    world_spool_release(w);
     scope_table_free(w->scopes);
     intern_free(w->intern);
     compressor_release(&w->compressor);
