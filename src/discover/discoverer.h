@@ -1,5 +1,6 @@
 /* discoverer: what finds target groups. Each runs on the control loop and tells its consumer the whole state at each
- * change; a failed refresh keeps the last good state and is counted. The first report comes at once, not a period later.
+ * change; a failed refresh keeps the last good state and is counted. The first report comes at once, not a period
+ * later.
  */
 #ifndef DISCOVER_DISCOVERER_H
 #define DISCOVER_DISCOVERER_H

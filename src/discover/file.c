@@ -1,12 +1,12 @@
 /* file: file_sd_configs. Target groups in files that other programs write.
  *
  *   directory event  \
- *   refresh timer     >-- refresh --> pool thread: glob, read, parse --> back on the loop: keep or replace per file --> report
- *   start            /
+ *   refresh timer     >-- refresh --> pool thread: glob, read, parse --> back on the loop: keep or replace per file -->
+ * report start            /
  *
  * A file that cannot be read or parsed keeps its last good groups, is counted and logged; a file that is gone takes its
- * groups along. Events during a refresh lead to exactly one more. Everything but the reading is on the control loop; the
- * job that reads borrows the plan's patterns, which the discoverer keeps alive until the job is back.
+ * groups along. Events during a refresh lead to exactly one more. Everything but the reading is on the control loop;
+ * the job that reads borrows the plan's patterns, which the discoverer keeps alive until the job is back.
  */
 #include <glob.h>
 #include <string.h>

@@ -72,6 +72,12 @@ static enum err read_targets(const struct reader *r, const struct node *n, struc
     return OK;
 }
 
+/* The original's JSON decoder does not mind the case of a field's name, its YAML decoder does. */
+static bool is_key(const struct reader *r, const struct node *n, struct str name)
+{
+    return r->format == GROUP_FILE_JSON ? str_eq_nocase(n->key, name) : str_eq(n->key, name);
+}
+
 static enum err read_group(const struct reader *r, const struct node *n, struct label meta, struct target_group *g)
 {
     struct labels_builder labels;
@@ -81,9 +87,9 @@ static enum err read_group(const struct reader *r, const struct node *n, struct 
     labels_builder_init(&labels, r->out);
     for (const struct node *v = n->first; v; v = v->next) {
         enum err err = OK;
-        if (str_eq(v->key, STR("targets")))
+        if (is_key(r, v, STR("targets")))
             err = read_targets(r, v, g);
-        else if (str_eq(v->key, STR("labels")))
+        else if (is_key(r, v, STR("labels")))
             err = read_labels(r, v, &labels);
         else
             err = diag_at(r->d, ERR_SYNTAX, r->name, (int)v->key_line, (int)v->key_col,
@@ -96,9 +102,10 @@ static enum err read_group(const struct reader *r, const struct node *n, struct 
     return OK;
 }
 
-static enum err read_groups(const struct reader *r, const struct node *root, struct label meta,
-                            struct target_groups *g)
+static enum err read_groups(const struct reader *r, const struct node *root, struct label meta, struct target_groups *g)
 {
+    if (!root && r->format == GROUP_FILE_JSON) /* a file being written is empty for a moment: not "no targets" */
+        return diag_at(r->d, ERR_SYNTAX, r->name, 1, 1, "unexpected end of JSON input");
     if (!root || root->kind == NODE_NULL)
         return OK;
     if (root->kind != NODE_SEQUENCE)

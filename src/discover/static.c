@@ -1,7 +1,7 @@
 /* static: target groups that stand in the configuration itself.
  *
- * They are copied, since what a consumer receives lives in an arena of its own, and reported from a timer, so that every
- * discoverer reports asynchronously. Control loop only.
+ * They are copied, since what a consumer receives lives in an arena of its own, and reported from a timer, so that
+ * every discoverer reports asynchronously. Control loop only.
  */
 #include "base/mem.h"
 #include "discover/discoverer.h"
