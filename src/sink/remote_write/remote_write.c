@@ -48,13 +48,16 @@ static void print_url(struct str url, struct buf *out)
     buf_append(out, password.p + password.n, url.n - (size_t)(password.p + password.n - url.p));
 }
 
-/* This worker's part of max_shards. */
+/* This worker's part of max_shards: all of its lanes when there are enough for all. */
 static uint32_t share_of_shards(const struct remote_write *rw)
 {
     uint32_t max = rw->config->queue.max_shards;
-    if (max == 0 || max >= LANES)
-        return LANES;
+    if (max == 0 || max > LANES)
+        max = LANES;
     uint32_t share = max * (rw->worker + 1) / rw->n_workers - max * rw->worker / rw->n_workers;
+    uint32_t lanes = (LANES + rw->n_workers - 1 - rw->worker) / rw->n_workers;
+    if (max == LANES || share > lanes)
+        return lanes;
     return share ? share : 1;
 }
 
