@@ -179,7 +179,7 @@ static enum err sort_labels(struct label *v, uint32_t *n, struct diag *d)
         for (end = i + 1; end < *n && str_eq(v[end].name, v[i].name); end++)
             empty |= v[end].value.n == 0;
         if (end > i + 1 && !empty)
-            return diag_set(d, ERR_SYNTAX, "label name \"%.*s\" is not unique", STR_ARGS(v[i].name));
+            return diag_set(d, ERR_SYNTAX, "label name \"%.*s\" is not unique: invalid sample", STR_ARGS(v[i].name));
         v[out] = v[i];
         if (empty)
             v[out].value = STR("");

@@ -166,12 +166,22 @@ static void exchange_halt(struct exchange *x)
     x->state = EXCHANGE_ENDED;
 }
 
+/* The status of an answer whose body did not come to its end. */
+static int answered_with(struct exchange *x)
+{
+    if (x->via == &curl_transport && x->head_bytes.n > 0 && http_head_parse(&x->head_bytes, &x->head, NULL) != OK) {
+        return 0;
+    }
+    return x->head.status;
+}
+
 static void fill_response(struct exchange *x)
 {
     struct http_response *r = &x->response;
     r->err = x->err;
     r->body = x->request->response_body;
     if (x->err) {
+        r->status = answered_with(x);
         return;
     }
     r->status = x->head.status;
@@ -523,6 +533,15 @@ static bool is_redirect(const struct exchange *x)
            http_head_get(&x->head, STR("Location")).n > 0;
 }
 
+static void reset_answer(struct exchange *x)
+{
+    buf_clear(&x->head_bytes);
+    buf_clear(x->body);
+    x->head.n_fields = 0;
+    x->head.status = 0;
+    x->body_n = 0;
+}
+
 static enum err redirect_to(struct exchange *x, struct str location)
 {
     AUTO_BUF next = {0};
@@ -554,15 +573,6 @@ static enum err redirect_to(struct exchange *x, struct str location)
     return OK;
 }
 
-static void reset_answer(struct exchange *x)
-{
-    buf_clear(&x->head_bytes);
-    buf_clear(x->body);
-    x->head.n_fields = 0;
-    x->head.status = 0;
-    x->body_n = 0;
-}
-
 void exchange_end(struct exchange *x, enum err err)
 {
     if (!err && x->via == &curl_transport) {
@@ -574,8 +584,8 @@ void exchange_end(struct exchange *x, enum err err)
     }
     release_turn(x);
     err = redirect_to(x, http_head_get(&x->head, STR("Location")));
+    reset_answer(x);
     if (!err) {
-        reset_answer(x);
         err = exchange_route(x);
     }
     if (err) {

@@ -47,7 +47,7 @@ void http_peer_free(struct http_peer *p); /* cancels its request silently: done 
 
 struct http_response {
     enum err err; /* OK when a complete response arrived, whatever its status */
-    int status;
+    int status; /* 0 when no answer began */
     struct str content_type, content_encoding, retry_after, date; /* empty when absent; valid during done */
     const struct http_header *headers;                            /* all of them */
     int n_headers;

@@ -33,6 +33,9 @@ static enum err split_host_port(struct str authority, struct str url, struct htt
     }
     uint64_t port = 1;
     bool digits = out->port.n == 0 || (num_parse_u64(out->port, &port) == OK && port >= 1 && port <= 65535);
+    if (!digits && port > 65535) {
+        return diag_set(d, ERR_SYNTAX, "dial tcp: address %.*s: invalid port", STR_ARGS(out->port));
+    }
     if (!digits) {
         return diag_set(d, ERR_SYNTAX, "parse \"%.*s\": invalid port \":%.*s\" after host", STR_ARGS(url),
                         STR_ARGS(out->port));

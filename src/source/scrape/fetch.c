@@ -227,7 +227,7 @@ static const char *reason_phrase(int status)
         {413, "Request Entity Too Large"},
         {414, "Request URI Too Long"},
         {415, "Unsupported Media Type"},
-        {418, "I'm a teapot"},
+        {418, "I'm a Teapot"},
         {421, "Misdirected Request"},
         {422, "Unprocessable Entity"},
         {426, "Upgrade Required"},
@@ -288,19 +288,27 @@ static enum err gunzip(struct scraper *s, struct str in, size_t max, struct str 
     return OK;
 }
 
-enum err fetch_body(struct scraper *s, const struct plan_scrape *config, const struct http_response *response,
+/* As Go's client: what went wrong before there was an answer is told with the request. */
+static enum err no_body(struct str url, const struct http_response *response, struct diag *d)
+{
+    if (response->status == 0)
+        return diag_set(d, response->err, "Get \"%.*s\": %s", STR_ARGS(url), response->diag.text);
+    *d = response->diag;
+    return response->err;
+}
+
+enum err fetch_body(struct scraper *s, const struct scrape_target *target, const struct http_response *response,
                     struct str *body, int64_t *body_size, struct diag *d)
 {
+    const struct plan_scrape *config = target->config;
     size_t max = inflated_max(s, config);
     enum err err = OK;
 
     *body_size = 0;
     if (response->err == ERR_LIMIT && str_eq_c(STR("body size limit exceeded"), response->diag.text))
         return over_body_size(s, config, body_size, d);
-    if (response->err != OK) {
-        *d = response->diag;
-        return response->err;
-    }
+    if (response->err != OK)
+        return no_body(target->url, response, d);
     if (response->status != 200)
         return diag_set(d, ERR_NET, "server returned HTTP status %d %s", response->status,
                         reason_phrase(response->status));

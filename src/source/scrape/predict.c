@@ -21,6 +21,7 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/quote.h"
 #include "source/scrape/predict_int.h"
@@ -64,6 +65,7 @@ void predictor_init(struct predictor *p, struct intern *in, struct scope_table *
                     struct counters *set)
 {
     *p = (struct predictor){.intern = in, .scopes = scopes, .log = log, .set = set, .next_group = CONTEXT_FIRST_GROUP};
+    p->started_ms = clock_wall_ms();
     make_counters(p, set);
 }
 
@@ -145,7 +147,7 @@ void marker_append(struct predictor *p, struct page *page, uint32_t position, in
     uint32_t id = position & POSITION_ID;
     enum run_of run = RUN_OUTER;
 
-    if (!stamped_allows_marker(page, id, ts_ms))
+    if (!stamped_allows_marker(p, page, id, ts_ms))
         return;
     if (position_way(position) == INNER)
         run = page->seen_inner == page->inner ? RUN_INNER : RUN_SEEN;
@@ -157,16 +159,8 @@ void marker_append(struct predictor *p, struct page *page, uint32_t position, in
 
 void predict_failed(struct predictor *p, struct page *page, int64_t ts_ms)
 {
-    struct intern_view view = intern_view(p->intern);
-
-    if (page->marked)
-        return;
-    for (uint32_t i = 0; i < page->n; i++) {
-        uint32_t position = page->positions[i];
-        uint16_t flags = intern_get(&view, position & POSITION_ID)->flags;
-        if (!(position & (POSITION_DUPLICATE | POSITION_UNTRACKED)) && !(flags & (METRIC_COMMENT | METRIC_DROPPED)))
-            marker_append(p, page, position, ts_ms);
-    }
+    if (!page->marked)
+        settle_failed(p, page, ts_ms);
     page->marked = true;
 }
 
@@ -550,7 +544,9 @@ enum err predict_page(struct predictor *p, const struct predict_input *in, struc
     }
     count(&r);
     *out = r.result;
-    if (err != OK)
+    if (err != OK) {
+        out->added = 0;
         predict_begin(p);
+    }
     return err;
 }

@@ -101,6 +101,7 @@ struct predictor {
     size_t largest;        /* samples of the largest batch since the last trim */
     uint32_t batches;
     struct log_limit order_limit, duplicate_limit, bounds_limit;
+    int64_t started_ms; /* wall clock */
 };
 
 void predictor_init(struct predictor *p, struct intern *in, struct scope_table *scopes, struct log *log,
@@ -136,7 +137,7 @@ struct predict_input {
 struct predict_result {
     uint32_t scraped;    /* lines with a value */
     uint32_t relabelled; /* of these, what the map kept; duplicates included */
-    uint32_t added;      /* series not known from before */
+    uint32_t added;      /* series not known from before; 0 when the scrape failed */
 };
 
 /* A batch begins: no samples. */
@@ -188,12 +189,15 @@ bool over_sample_limit(const struct reading *r);
 /* Checks what only the whole page can tell, appends the markers, and commits. */
 enum err settle_page(struct reading *r, struct diag *d) MUST_USE;
 
+/* The markers of all remembered series. */
+void settle_failed(struct predictor *p, struct page *page, int64_t ts_ms);
+
 /* Drops the samples whose timestamps repeat or step back, or lie too far ahead. */
 void stamped_filter(struct reading *r);
 /* The series had the batch's time until now: what came before is not to be repeated. */
 void stamped_note(struct reading *r, uint32_t metric);
 /* Whether a marker at ts_ms would step back; notes it when not. */
-bool stamped_allows_marker(struct page *page, uint32_t metric, int64_t ts_ms);
+bool stamped_allows_marker(struct predictor *p, struct page *page, uint32_t metric, int64_t ts_ms);
 void stamped_free(struct predictor *p, struct stamped *s);
 
 #endif

@@ -268,7 +268,7 @@ static void take_answer(struct scraped *t, const struct http_response *response,
     };
 
     predict_begin(&s->predictor);
-    o->err = fetch_body(s, in.config, response, &in.body, &o->body_size, &o->diag);
+    o->err = fetch_body(s, t->target, response, &in.body, &o->body_size, &o->diag);
     if (o->err == OK && in.body.n > 0)
         o->err = fetch_kind(s, t->target, response->content_type, &in.kind, &o->diag);
     if (o->err == OK)
@@ -289,7 +289,9 @@ static void make_peer(struct scraped *t)
         return;
     }
     t->peer = NULL;
-    t->peer_error = mem_strdup(why.text);
+    struct diag told = {0};
+    diag_set(&told, ERR_NET, "Get \"%.*s\": %s", STR_ARGS(t->target->url), why.text);
+    t->peer_error = mem_strdup(told.text);
 }
 
 static void drop_peer(struct scraped *t)

@@ -112,7 +112,7 @@ void fetch_start(struct scraped *t, int64_t ts_ms, http_done_fn *done);
 void fetch_end(struct scraped *t);
 void fetch_release(struct scraper *s);
 /* The body, inflated and NUL-terminated; valid until the next fetch_body. */
-enum err fetch_body(struct scraper *s, const struct plan_scrape *config, const struct http_response *response,
+enum err fetch_body(struct scraper *s, const struct scrape_target *target, const struct http_response *response,
                     struct str *body, int64_t *body_size, struct diag *d) MUST_USE;
 enum err fetch_kind(struct scraper *s, const struct scrape_target *target, struct str content_type,
                     enum exposition_kind *out, struct diag *d) MUST_USE;

@@ -70,13 +70,19 @@ static uint16_t flags_of(const struct reading *r, uint32_t position)
     return intern_get(&r->view, position & POSITION_ID)->flags;
 }
 
+static struct labels visible_of(struct predictor *p, const struct page *page, uint32_t position,
+                                const struct scope *inner)
+{
+    struct intern_view view = intern_view(p->intern);
+    const struct scope *scope = position_way(position) == INNER ? inner : page->outer;
+
+    arena_reset(&p->arena);
+    return metric_map_merged(intern_labels(&view, position & POSITION_ID, &p->arena), scope->labels, &p->arena);
+}
+
 static struct labels visible(struct reading *r, uint32_t position, const struct scope *inner)
 {
-    struct arena *a = &r->p->arena;
-    const struct scope *scope = position_way(position) == INNER ? inner : r->page->outer;
-
-    arena_reset(a);
-    return metric_map_merged(intern_labels(&r->view, position & POSITION_ID, a), scope->labels, a);
+    return visible_of(r->p, r->page, position, inner);
 }
 
 /* ---- label limits ------------------------------------------------------------------------------------------------ */
@@ -286,6 +292,23 @@ static void note_name(struct gone_list *list, struct str raw)
         list->names[list->n_names++] = str_from(raw.p, n);
 }
 
+/* False when that series is in the list already. */
+static bool add_gone(struct gone_list *list, uint64_t hash, uint32_t position)
+{
+    if (find_gone(list, hash))
+        return false;
+    list->v = mem_grow(list->v, &list->cap, list->n + 1, sizeof(*list->v));
+    list->v[list->n] = (struct gone){hash, position, false};
+    map_add(&list->by_hash, hash, (uint32_t)list->n++);
+    return true;
+}
+
+static void release_gone(struct gone_list *list)
+{
+    free(list->v);
+    map_release(&list->by_hash);
+}
+
 static void collect_gone(struct reading *r, struct stamps *s, struct gone_list *list)
 {
     const struct page *page = r->page;
@@ -297,12 +320,8 @@ static void collect_gone(struct reading *r, struct stamps *s, struct gone_list *
             continue;
         if (flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
             continue;
-        uint64_t hash = labels_hash(visible(r, position, page->seen_inner));
-        if (find_gone(list, hash))
+        if (!add_gone(list, labels_hash(visible(r, position, page->seen_inner)), position))
             continue;
-        list->v = mem_grow(list->v, &list->cap, list->n + 1, sizeof(*list->v));
-        list->v[list->n] = (struct gone){hash, position, false};
-        map_add(&list->by_hash, hash, (uint32_t)list->n++);
         if (!may_be_gone(list, intern_raw(&r->view, id)))
             note_name(list, intern_raw(&r->view, id));
     }
@@ -335,8 +354,24 @@ static void mark_gone(struct reading *r, struct stamps *s)
         if (!list.v[i].alive)
             marker_append(r->p, r->page, list.v[i].position, r->in->ts_ms);
     }
-    free(list.v);
-    map_release(&list.by_hash);
+    release_gone(&list);
+}
+
+/* Two lines may have become one series: it gets one marker. */
+void settle_failed(struct predictor *p, struct page *page, int64_t ts_ms)
+{
+    struct intern_view view = intern_view(p->intern);
+    struct gone_list list = {0};
+
+    for (uint32_t i = 0; i < page->n; i++) {
+        uint32_t position = page->positions[i];
+        uint16_t flags = intern_get(&view, position & POSITION_ID)->flags;
+        if (position & (POSITION_DUPLICATE | POSITION_UNTRACKED) || flags & (METRIC_COMMENT | METRIC_DROPPED))
+            continue;
+        if (add_gone(&list, labels_hash(visible_of(p, page, position, page->seen_inner)), position))
+            marker_append(p, page, position, ts_ms);
+    }
+    release_gone(&list);
 }
 
 /* ---- commit ------------------------------------------------------------------------------------------------------ */

@@ -7,9 +7,11 @@
  *   page->stamped   map: metric id -> { last_ms, seen_ms }       NULL for nearly all targets
  *
  * A sample is refused, and counted, when its time is not after the last one; so is one more than ten minutes ahead of
- * the clock. Within one page times must grow as well: the receiver will not take them otherwise. An entry that was not
- * seen for an hour goes, as the agent's series do; until then the entry holds a reference, so that its id means the
- * same metric.
+ * the clock, and one more than an hour behind it that was taken before this process began (the agent sends nothing from
+ * before its start). Within one page times must grow as well: the receiver will not take them otherwise. On a page with
+ * such series those that get a stale marker have an entry too, since they may come back with a time of their own. An
+ * entry that was not seen for an hour goes, as the agent's series do; until then the entry holds a reference, so that
+ * its id means the same metric.
  */
 #include <stdlib.h>
 
@@ -17,6 +19,7 @@
 #include "source/scrape/predict_int.h"
 
 #define AHEAD_MS       (10 * 60 * 1000)
+#define BEHIND_MS      (60 * 60 * 1000)
 #define EVICT_EVERY_MS (10 * 60 * 1000)
 #define KEEP_MS        (60 * 60 * 1000)
 
@@ -58,6 +61,16 @@ static struct stamped_entry *find(const struct stamped *s, uint32_t metric)
     return at == MAP_NONE ? NULL : &s->v[at];
 }
 
+static struct stamped_entry *add_to(struct stamped *s, struct intern_view *view, uint32_t metric, int64_t last_ms,
+                                    int64_t seen_ms)
+{
+    s->v = mem_grow(s->v, &s->cap, s->n + 1, sizeof(*s->v));
+    s->v[s->n] = (struct stamped_entry){metric, last_ms, seen_ms};
+    map_add(&s->map, hash_id(metric), (uint32_t)s->n);
+    intern_ref(view, metric);
+    return &s->v[s->n++];
+}
+
 static struct stamped_entry *add(struct reading *r, uint32_t metric, int64_t last_ms)
 {
     struct page *page = r->page;
@@ -66,12 +79,7 @@ static struct stamped_entry *add(struct reading *r, uint32_t metric, int64_t las
         page->stamped = NEW(struct stamped);
         page->stamped->evicted_ms = r->in->ts_ms;
     }
-    struct stamped *s = page->stamped;
-    s->v = mem_grow(s->v, &s->cap, s->n + 1, sizeof(*s->v));
-    s->v[s->n] = (struct stamped_entry){metric, last_ms, r->in->ts_ms};
-    map_add(&s->map, hash_id(metric), (uint32_t)s->n);
-    intern_ref(&r->view, metric);
-    return &s->v[s->n++];
+    return add_to(page->stamped, &r->view, metric, last_ms, r->in->ts_ms);
 }
 
 void stamped_note(struct reading *r, uint32_t metric)
@@ -80,16 +88,26 @@ void stamped_note(struct reading *r, uint32_t metric)
         add(r, metric, r->page->last_ms);
 }
 
-bool stamped_allows_marker(struct page *page, uint32_t metric, int64_t ts_ms)
+bool stamped_allows_marker(struct predictor *p, struct page *page, uint32_t metric, int64_t ts_ms)
 {
     struct stamped_entry *e = find(page->stamped, metric);
+    struct intern_view view = intern_view(p->intern);
 
-    if (!e)
+    if (!e) {
+        if (page->stamped)
+            add_to(page->stamped, &view, metric, ts_ms, ts_ms);
         return true;
+    }
     if (ts_ms <= e->last_ms)
         return false;
     e->last_ms = ts_ms;
     return true;
+}
+
+/* From before this process, and older than Prometheus' own storage and Amazon's take. */
+static bool is_ancient(const struct reading *r, int64_t ts_ms)
+{
+    return ts_ms < r->p->started_ms && ts_ms < r->in->now_ms - BEHIND_MS;
 }
 
 /* A series of an unchanged page that has no entry had the batch's time until now (track_timestamps_staleness). */
@@ -103,7 +121,7 @@ static bool allows(struct reading *r, const struct sample *sample)
             return true;
     } else {
         ts_ms = r->p->sides[sample->side].ts_ms;
-        if (ts_ms > r->in->now_ms + AHEAD_MS) {
+        if (ts_ms > r->in->now_ms + AHEAD_MS || is_ancient(r, ts_ms)) {
             r->out_of_bounds++;
             return false;
         }

@@ -47,7 +47,7 @@ func labelsOf(l labels.Labels) (string, bool) {
 	var b strings.Builder
 	for _, e := range entries {
 		if e.times > 1 && !e.empty {
-			return fmt.Sprintf("label name %q is not unique", e.name), false
+			return fmt.Sprintf("label name %q is not unique: invalid sample", e.name), false
 		}
 		if e.empty {
 			e.value = ""

@@ -98,9 +98,9 @@ static void text_labels(void **state)
     TEXT("a{\"b\"} 1\n", "error: metric name already set while parsing: \"a{\\\"b\\\"}\"");
     TEXT("{b=\"c\"} 1\n", "error: metric name not set while parsing: \"{b=\\\"c\\\"} 1\"");
     TEXT("a{b=\"\xff\"} 1\n", "error: invalid UTF-8 label value: \"\\\"\\xff\\\"\"");
-    TEXT("a{b=\"1\",b=\"2\"} 1\n", "error: label name \"b\" is not unique");
+    TEXT("a{b=\"1\",b=\"2\"} 1\n", "error: label name \"b\" is not unique: invalid sample");
     TEXT("a{b=\"1\",b=\"\"} 1\n", "{__name__=\"a\", b=\"\"} 1; end");
-    TEXT("a{__name__=\"b\"} 1\n", "error: label name \"__name__\" is not unique");
+    TEXT("a{__name__=\"b\"} 1\n", "error: label name \"__name__\" is not unique: invalid sample");
 }
 
 static void text_times(void **state)

@@ -200,6 +200,29 @@ static void an_empty_page_marks_everything_once(void **state)
     pages_close(&p);
 }
 
+static void two_lines_of_one_series_get_one_marker(void **state)
+{
+    struct pages p;
+    (void)state;
+    pages_open(&p);
+    pages_scrape(&p, "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1.0\"} 1\n");
+    assert_str_c(pages_scrape(&p, ""), "h_bucket{job=\"j\",le=\"1.0\"} stale\n");
+    pages_close(&p);
+}
+
+static void a_failed_page_adds_no_series(void **state)
+{
+    struct pages p;
+    (void)state;
+    pages_open(&p);
+    p.config.sample_limit = 1;
+    pages_scrape(&p, "a 1\nb 2\n");
+    assert_int_equal(p.err, ERR_LIMIT);
+    assert_int_equal(p.result.relabelled, 2);
+    assert_int_equal(p.result.added, 0);
+    pages_close(&p);
+}
+
 static void a_page_that_does_not_parse_keeps_the_array(void **state)
 {
     struct pages p;
@@ -269,6 +292,29 @@ static void a_series_that_gets_a_timestamp_may_not_step_back(void **state)
     /* the batch was at 1000; the marker is what the original sends for a series that is tracked no more */
     assert_str_c(pages_scrape(&p, "a 1 900\nb 1\n"), "b{job=\"j\"} 1\na{job=\"j\"} stale\n");
     assert_str_c(pages_scrape(&p, "a 1 2500\nb 1\n"), "a{job=\"j\"} 1 @2500\nb{job=\"j\"} 1\n");
+    pages_close(&p);
+}
+
+static void a_series_that_came_back_may_not_step_behind_its_marker(void **state)
+{
+    struct pages p;
+    (void)state;
+    pages_open(&p);
+    pages_scrape(&p, "a 1 500\nb 1\n");
+    assert_str_c(pages_scrape(&p, "a 2 501\n"), "a{job=\"j\"} 2 @501\nb{job=\"j\"} stale\n");
+    assert_str_c(pages_scrape(&p, "a 3 502\nb 4 1500\n"), "a{job=\"j\"} 3 @502\n");
+    assert_str_c(pages_scrape(&p, "a 4 503\nb 5 2001\n"), "a{job=\"j\"} 4 @503\nb{job=\"j\"} 5 @2001\n");
+    pages_close(&p);
+}
+
+static void timestamps_of_long_ago_are_out_of_bounds(void **state)
+{
+    struct pages p;
+    (void)state;
+    pages_open(&p);
+    p.now_ms = 10000000;
+    assert_str_c(pages_scrape(&p, "a 1 0\nb 1 6399999\nc 1 6400000\n"), "c{job=\"j\"} 1 @6400000\n");
+    assert_true(pages_counter(&p, "prometheus_target_scrapes_sample_out_of_bounds_total") == 2);
     pages_close(&p);
 }
 
@@ -591,11 +637,15 @@ int main(void)
         cmocka_unit_test(the_first_of_two_equal_lines_wins),
         cmocka_unit_test(equal_lines_with_timestamps_are_all_kept),
         cmocka_unit_test(an_empty_page_marks_everything_once),
+        cmocka_unit_test(two_lines_of_one_series_get_one_marker),
+        cmocka_unit_test(a_failed_page_adds_no_series),
         cmocka_unit_test(a_page_that_does_not_parse_keeps_the_array),
         cmocka_unit_test(a_cut_off_page_fails),
         cmocka_unit_test(explicit_timestamps_that_repeat_or_step_back_are_dropped),
         cmocka_unit_test(timestamps_survive_the_absence_of_their_series),
         cmocka_unit_test(a_series_that_gets_a_timestamp_may_not_step_back),
+        cmocka_unit_test(a_series_that_came_back_may_not_step_behind_its_marker),
+        cmocka_unit_test(timestamps_of_long_ago_are_out_of_bounds),
         cmocka_unit_test(timestamps_far_ahead_are_out_of_bounds),
         cmocka_unit_test(series_with_timestamps_get_no_markers),
         cmocka_unit_test(unless_their_staleness_is_tracked),

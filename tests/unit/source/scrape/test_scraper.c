@@ -310,7 +310,7 @@ static void a_failed_scrape_marks_the_series_and_says_why(void **state)
     world_run(INTERVAL_MS);
     answer_error(ERR_NET, "connect 10.0.0.1:80: connection refused");
     assert_batches("at 30000:\n" REPORT("0", "0", "0", "0", "0"));
-    assert_str_c(status_of("a").last_error, "connect 10.0.0.1:80: connection refused");
+    assert_str_c(status_of("a").last_error, "Get \"http://a/metrics\": connect 10.0.0.1:80: connection refused");
     world_run(INTERVAL_MS);
     answer("m 1\nn 2\n");
     assert_batches("at 40000:\nm" LABELS " 1\nn" LABELS " 2\n" REPORT("1", "0", "2", "2", "0"));
@@ -439,7 +439,7 @@ static void a_url_that_cannot_be_asked_is_a_failed_scrape(void **state)
     scraper_add(fx->scraper, t);
     world_run(INTERVAL_MS);
     assert_batches("at 10000:\n" REPORT("0", "0", "0", "0", "0"));
-    assert_str_c(status_of("a").last_error, "unsupported protocol scheme \"\"");
+    assert_str_c(status_of("a").last_error, "Get \"//a/metrics\": unsupported protocol scheme \"\"");
 }
 
 /* ---- targets that go --------------------------------------------------------------------------------------------- */
