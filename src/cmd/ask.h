@@ -1,0 +1,11 @@
+/* ask: one HTTP question from a command, waiting for the answer on a loop of its own. */
+#ifndef CMD_ASK_H
+#define CMD_ASK_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* GET; *status is the answer's. */
+enum err ask_get(struct str url, uint32_t timeout_ms, int *status, struct buf *body, struct diag *d) MUST_USE;
+
+#endif

@@ -1,0 +1,116 @@
+/* check: `leadline check FILE` prints the compiled plan, or every error of the file; `leadline check config FILE...` is
+ * promtool's form and speaks its words.
+ *
+ *   standard output   the plan (ours), `Checking` and `SUCCESS` lines (promtool's)
+ *   standard error    errors, one a line, as file:line:column: text
+ *   exit status       0: every file is good; 1: one is not, or the command line is not
+ *
+ * The files that a configuration names (certificates, credentials) are looked at too, unless --syntax-only.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cmd/cmd.h"
+#include "cmd/flags.h"
+#include "config/config.h"
+
+static const struct flag_spec specs[] = {
+    {"help", FLAG_BOOL, FLAG_USED, "false", NULL, "Show this help.", 'h', false},
+    {"agent", FLAG_BOOL, FLAG_USED, "false", NULL, "Check as for agent mode.", 0, false},
+    {"syntax-only", FLAG_BOOL, FLAG_USED, "false", NULL, "Do not look at the files that the configuration names.", 0,
+     false},
+    {"lint", FLAG_TEXT, FLAG_NO_EFFECT, "duplicate-rules", NULL, "Lint rules of the original, about rule files.", 0,
+     false},
+    {"lint-fatal", FLAG_BOOL, FLAG_NO_EFFECT, "false", NULL, "Lint rules of the original, about rule files.", 0, false},
+};
+
+static void print_errors(const struct config_errors *errors, const char *indent)
+{
+    for (uint32_t i = 0; i < errors->n; i++) {
+        char text[1024];
+        diag_format(&errors->v[i], text, sizeof(text));
+        fprintf(stderr, "%s%s\n", indent, text);
+    }
+}
+
+static bool check_file(const struct flags *f, const char *path, bool promtool)
+{
+    struct config_options o = {.agent = flags_bool(f, "agent"), .check_files = !flags_bool(f, "syntax-only")};
+    struct arena arena = {0};
+    struct config_errors errors = {.arena = &arena};
+    struct diag d = {0};
+    struct plan *plan = NULL;
+    AUTO_BUF text = {0};
+    enum err err = config_load_prometheus(path, &o, &plan, &errors, &d);
+
+    if (promtool)
+        printf("Checking %s\n", path);
+    fflush(stdout);
+    if (err) {
+        if (promtool)
+            fprintf(stderr, "  FAILED:\n");
+        if (errors.n == 0) {
+            char line[1024];
+            diag_format(&d, line, sizeof(line));
+            fprintf(stderr, "%s%s\n", promtool ? "    " : "", line);
+        }
+        print_errors(&errors, promtool ? "    " : "");
+        if (!promtool)
+            fprintf(stderr, "%s: %u error%s\n", path, errors.n ? errors.n : 1, errors.n > 1 ? "s" : "");
+    } else if (promtool) {
+        printf(" SUCCESS: %s is valid prometheus config file syntax\n\n", path);
+    } else {
+        plan_print(plan, &text);
+        fwrite(text.p, 1, text.n, stdout);
+    }
+    if (plan)
+        plan_unref(plan);
+    arena_release(&arena);
+    return err == OK;
+}
+
+static int run(const struct flags *f)
+{
+    bool promtool = f->n_rest > 1 && str_eq(f->rest[0], STR("config"));
+    uint32_t first = promtool ? 1 : 0;
+    int status = 0;
+
+    if (f->n_rest <= first) {
+        fprintf(stderr, "leadline check: which file? For example: leadline check prometheus.yml\n");
+        return 1;
+    }
+    if (!promtool && f->n_rest > 1 &&
+        (str_eq(f->rest[0], STR("metrics")) || str_eq(f->rest[0], STR("rules")) ||
+         str_eq(f->rest[0], STR("web-config")))) {
+        fprintf(stderr, "leadline check %s: not in this version; it checks configuration files\n", f->rest[0].p);
+        return 1;
+    }
+    for (uint32_t i = first; i < f->n_rest; i++)
+        if (!check_file(f, f->rest[i].p, promtool))
+            status = 1;
+    return status;
+}
+
+int cmd_check(int argc, char **argv)
+{
+    struct flags f;
+    struct diag d = {0};
+    AUTO_BUF help = {0};
+    int status = 1;
+
+    flags_init(&f, "leadline check", "Checks a configuration file and prints the plan that it compiles to.", specs,
+               COUNT_OF(specs), 1000);
+    if (flags_parse(&f, argc, argv, &d)) {
+        fprintf(stderr, "leadline check: error: %s, try --help\n", d.text);
+    } else if (flags_bool(&f, "help")) {
+        flags_print_help(&f, &help);
+        fputs(help.p, stdout);
+        status = 0;
+    } else {
+        status = run(&f);
+    }
+    flags_release(&f);
+    return status;
+}

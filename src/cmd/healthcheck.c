@@ -1,0 +1,65 @@
+/* healthcheck: `leadline healthcheck [--port N]`, for a container's health check: asks the running program on this host
+ * for /-/healthy.
+ *
+ * Exit status 0 for an answer of 200, else 1 with the reason on standard error, where ECS keeps it. Healthy also while
+ * a destination is down: a restart would cost what waits in the spool. The image needs no curl for it.
+ */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "cmd/ask.h"
+#include "cmd/cmd.h"
+#include "cmd/flags.h"
+
+static const struct flag_spec specs[] = {
+    {"help", FLAG_BOOL, FLAG_USED, "false", NULL, "Show this help.", 'h', false},
+    {"port", FLAG_NUMBER, FLAG_USED, "9090", NULL, "The port of the program's pages on this host.", 0, false},
+    {"url", FLAG_TEXT, FLAG_USED, NULL, NULL, "The whole address, in place of --port.", 0, false},
+    {"timeout", FLAG_DURATION, FLAG_USED, "3s", NULL, "How long to wait.", 0, false},
+};
+
+static int run(const struct flags *f)
+{
+    AUTO_BUF url = {0};
+    AUTO_BUF body = {0};
+    struct diag d = {0};
+    int status = 0;
+
+    if (flags_given(f, "url"))
+        buf_str(&url, flags_text(f, "url"));
+    else
+        buf_printf(&url, "http://127.0.0.1:%lld/-/healthy", (long long)flags_number(f, "port"));
+    enum err err = ask_get(buf_view(&url), (uint32_t)flags_duration_ms(f, "timeout"), &status, &body, &d);
+    if (err) {
+        fprintf(stderr, "unhealthy: %s: %s\n", url.p, d.text);
+        return 1;
+    }
+    if (status != 200) {
+        fprintf(stderr, "unhealthy: %s answered %d\n", url.p, status);
+        return 1;
+    }
+    printf("healthy\n");
+    return 0;
+}
+
+int cmd_healthcheck(int argc, char **argv)
+{
+    struct flags f;
+    struct diag d = {0};
+    AUTO_BUF help = {0};
+    int status = 1;
+
+    flags_init(&f, "leadline healthcheck", "Asks a running leadline on this host whether it is healthy.", specs,
+               COUNT_OF(specs), 0);
+    if (flags_parse(&f, argc, argv, &d)) {
+        fprintf(stderr, "leadline healthcheck: error: %s, try --help\n", d.text);
+    } else if (flags_bool(&f, "help")) {
+        flags_print_help(&f, &help);
+        fputs(help.p, stdout);
+        status = 0;
+    } else {
+        status = run(&f);
+    }
+    flags_release(&f);
+    return status;
+}

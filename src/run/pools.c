@@ -1,0 +1,111 @@
+/* pools: scrape pools and their discoverers, made and replaced by difference.
+ *
+ * A pool is known by its job name. At a reload a pool that stays gets its new configuration and new discoverers;
+ * targets that are the same under both keep all their state in the workers, since the pool reports only differences.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "run/program_int.h"
+
+static void stop_discoverers(struct program_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->n_discoverers; i++)
+        pool->discoverers[i]->stop(pool->discoverers[i]);
+    free(pool->discoverers);
+    pool->discoverers = NULL;
+    pool->n_discoverers = 0;
+}
+
+static uint32_t count_discoverers(const struct plan_discovery *d)
+{
+    return (d->n_static > 0) + d->n_file_sd;
+}
+
+static void start_discoverers(struct program_pool *pool, const struct plan_scrape *config)
+{
+    struct program *p = pool->p;
+    const struct plan_discovery *d = &config->discovery;
+    struct discover_env env = {.loop = p->loop, .log = p->o.log, .counters = p->o.counters};
+    uint32_t n = 0;
+
+    pool->n_discoverers = count_discoverers(d);
+    pool->discoverers = mem_zalloc(sizeof(struct discoverer *) * (pool->n_discoverers + 1));
+    if (d->n_static) {
+        pool->discoverers[n] = discover_static_new(&env, p->plan, d, scrape_pool_input(pool->pool, n));
+        n++;
+    }
+    for (uint32_t i = 0; i < d->n_file_sd; i++, n++)
+        pool->discoverers[n] = discover_file_new(&env, p->plan, &d->file_sd[i], scrape_pool_input(pool->pool, n));
+}
+
+static struct program_pool *find_pool(struct program *p, struct str name)
+{
+    for (uint32_t i = 0; i < p->n_pools; i++)
+        if (str_eq(scrape_pool_name(p->pools[i]->pool), name))
+            return p->pools[i];
+    return NULL;
+}
+
+static struct program_pool *add_pool(struct program *p, const struct plan_scrape *config)
+{
+    struct program_pool *pool = NEW(struct program_pool);
+    struct scrape_pool_options o = {
+        .offset_seed = p->offset_seed,
+        .reload_interval_ms = p->o.discovery_reload_ms,
+        .log = p->o.log,
+        .counters = p->o.counters,
+    };
+
+    pool->p = p;
+    pool->pool = scrape_pool_new(p->loop, p->plan, config, &o, count_discoverers(&config->discovery), &p->to_workers);
+    p->pools = mem_realloc(p->pools, sizeof(*p->pools) * (p->n_pools + 1));
+    p->pools[p->n_pools++] = pool;
+    return pool;
+}
+
+static void free_pool(struct program_pool *pool)
+{
+    stop_discoverers(pool);
+    scrape_pool_free(pool->pool);
+    free(pool);
+}
+
+void program_pools_apply(struct program *p)
+{
+    for (uint32_t i = 0; i < p->n_pools; i++)
+        p->pools[i]->seen = false;
+    for (uint32_t i = 0; i < p->plan->n_scrapes; i++) {
+        const struct plan_scrape *config = &p->plan->scrapes[i];
+        struct program_pool *pool = find_pool(p, config->job_name);
+        if (pool) {
+            stop_discoverers(pool);
+            scrape_pool_update(pool->pool, p->plan, config, count_discoverers(&config->discovery));
+        } else {
+            pool = add_pool(p, config);
+        }
+        pool->seen = true;
+        start_discoverers(pool, config);
+    }
+    for (uint32_t i = p->n_pools; i-- > 0;) {
+        if (p->pools[i]->seen)
+            continue;
+        free_pool(p->pools[i]);
+        p->pools[i] = p->pools[--p->n_pools];
+    }
+}
+
+void program_discoverers_stop(struct program *p)
+{
+    for (uint32_t i = 0; i < p->n_pools; i++)
+        stop_discoverers(p->pools[i]);
+}
+
+void program_pools_free(struct program *p)
+{
+    for (uint32_t i = 0; i < p->n_pools; i++)
+        free_pool(p->pools[i]);
+    free(p->pools);
+    p->pools = NULL;
+    p->n_pools = 0;
+}

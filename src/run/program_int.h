@@ -1,0 +1,81 @@
+/* program_int: the parts of a running program, shared by the files of run/. Control loop only. */
+#ifndef RUN_PROGRAM_INT_H
+#define RUN_PROGRAM_INT_H
+
+#include "discover/discoverer.h"
+#include "run/machine.h"
+#include "run/program.h"
+#include "run/worker.h"
+#include "source/scrape/pool.h"
+
+/* One scrape configuration: its pool and what feeds it. */
+struct program_pool {
+    struct program *p;
+    struct scrape_pool *pool;
+    struct discoverer **discoverers;
+    uint32_t n_discoverers;
+    bool seen; /* during a reload */
+};
+
+/* One destination: the spool, and its number in the workers. Known across reloads by its key: the name that the user
+ * gave, else the hash of the URL. */
+struct program_sink {
+    struct program *p;
+    int slot; /* -1: this place is free */
+    char *key, *directory;
+    struct spool *spool;
+    const struct plan_remote_write *config; /* in the current plan */
+    enum spool_mode mode;
+    uint32_t closing; /* workers that have yet to say that it is closed there */
+    bool seen;
+};
+
+struct program {
+    struct loop *loop;
+    struct program_options o;
+    struct plan *plan;
+    struct io_thread *io;
+    struct spool_budget budget;
+    enum spool_mode mode; /* of all spools: memory when asked for, or when the default directory cannot be written */
+
+    struct worker *workers[LANES];
+    uint32_t n_workers;
+    struct program_pool **pools;
+    uint32_t n_pools;
+    struct program_sink sinks[SCOPE_SLOTS];
+    struct scrape_target_consumer to_workers;
+    uint64_t offset_seed;
+
+    struct web *web;
+    struct timer metadata;
+    uint32_t metadata_pending;
+    struct worker_families *families; /* being gathered */
+
+    bool stopping, finishing, hurry, reload_good;
+    int64_t reload_at_ms;
+    uint32_t workers_left; /* to stop */
+    uint32_t gatherings;   /* snapshots being put together: their answers are still on the way */
+    struct message last;   /* to ourselves, behind everything that was posted to workers on this loop */
+    struct counter *reload_ok, *reload_time;
+};
+
+/* pools.c */
+void program_pools_apply(struct program *p);
+void program_pools_free(struct program *p);
+void program_discoverers_stop(struct program *p);
+
+/* sinks.c */
+enum err program_sinks_apply(struct program *p, struct diag *d) MUST_USE;
+void program_sinks_close(struct program *p);         /* the spools, after the workers have closed their lanes */
+bool program_sinks_closing(const struct program *p); /* removed, and their lanes are still being closed */
+void program_maybe_finish(struct program *p);        /* program.c: something that the end waits for is over */
+/* Logs one line per sink: delivered, waiting, dropped. */
+void program_sinks_report(struct program *p, const char *msg);
+
+/* metadata.c */
+void program_metadata_start(struct program *p);
+
+/* snapshot.c */
+void program_snapshot(void *ctx, void (*done)(void *done_ctx, struct web_snapshot *s), void *done_ctx);
+
+#endif

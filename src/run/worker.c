@@ -1,0 +1,515 @@
+/* worker: see the header. The control side posts `struct order`s; each runs once on the worker's thread and frees
+ * itself or travels back as the reply.
+ *
+ *   control loop                         worker loop
+ *   worker_snapshot() -- order --------> run: fill the snapshot
+ *                      <------- order -- deliver back: fn(ctx, snapshot)
+ *
+ * Stopping is a small sequence on the worker: scraper_stop -> every sink drains -> every sink closes -> the reply. The
+ * rest (tables, client, loop) is freed on the worker's own thread after that, when worker_free asks.
+ *
+ * Interned metrics that nobody refers to are swept from a timer, between scrapes.
+ */
+#include "run/worker.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/version.h"
+
+enum { SWEEP_MS = 5000, DRAIN_POLL_MS = 100 };
+
+struct sink_slot {
+    struct remote_write *rw;
+    bool drained;
+};
+
+struct worker {
+    struct worker_options o;
+    struct loop *loop;
+    pthread_t thread;
+    struct http_client *http;
+    struct intern *intern;
+    struct scope_table *scopes;
+    struct scraper *scraper;
+    struct sink_slot sinks[SCOPE_SLOTS];
+    struct batch_consumer *consumers[SCOPE_SLOTS];
+    struct timer sweep, drain;
+    struct counter *series, *intern_bytes;
+
+    struct worker_stop stop;
+    bool stopping;
+    uint32_t closing; /* sinks that have not said closed */
+};
+
+/* ---- orders: how the control loop talks to the worker ---- */
+
+struct order {
+    struct message message;
+    struct worker *w;
+    void (*run)(struct order *o);
+    union {
+        struct scrape_target *target;
+        uint64_t identity;
+        struct worker_sink sink;
+        struct {
+            int slot;
+            void (*done)(void *ctx);
+            void *ctx;
+        } remove;
+        struct {
+            worker_snapshot_fn *fn;
+            void *ctx;
+            struct worker_snapshot *s;
+        } snapshot;
+        struct {
+            worker_families_fn *fn;
+            void *ctx;
+            struct worker_families *f;
+            int slot;
+        } families;
+        struct worker_stop stop;
+    };
+};
+
+static void order_deliver(struct message *m)
+{
+    struct order *o = CONTAINER_OF(m, struct order, message);
+    o->run(o);
+}
+
+static struct order *order_new(struct worker *w, void (*run)(struct order *o))
+{
+    struct order *o = NEW(struct order);
+    o->message.deliver = order_deliver;
+    o->w = w;
+    o->run = run;
+    return o;
+}
+
+static void order_post(struct order *o)
+{
+    loop_post(o->w->loop, &o->message);
+}
+
+/* The same order travels back and runs `run` on the control loop. */
+static void order_reply(struct order *o, void (*run)(struct order *o))
+{
+    o->run = run;
+    loop_post(o->w->o.control, &o->message);
+}
+
+/* ---- targets ---- */
+
+static void run_add(struct order *o)
+{
+    if (!o->w->scraper) {
+        scrape_target_unref(o->target);
+        free(o);
+        return;
+    }
+    scraper_add(o->w->scraper, o->target);
+    free(o);
+}
+
+static void run_update(struct order *o)
+{
+    if (!o->w->scraper) {
+        scrape_target_unref(o->target);
+        free(o);
+        return;
+    }
+    scraper_update(o->w->scraper, o->target);
+    free(o);
+}
+
+static void run_remove(struct order *o)
+{
+    if (o->w->scraper)
+        scraper_remove(o->w->scraper, o->identity);
+    free(o);
+}
+
+void worker_target_add(struct worker *w, struct scrape_target *t)
+{
+    struct order *o = order_new(w, run_add);
+    o->target = t;
+    order_post(o);
+}
+
+void worker_target_update(struct worker *w, struct scrape_target *t)
+{
+    struct order *o = order_new(w, run_update);
+    o->target = t;
+    order_post(o);
+}
+
+void worker_target_remove(struct worker *w, uint64_t identity)
+{
+    struct order *o = order_new(w, run_remove);
+    o->identity = identity;
+    order_post(o);
+}
+
+/* ---- sinks ---- */
+
+static void tell_scraper(struct worker *w)
+{
+    uint32_t n = 0;
+
+    for (int i = 0; i < SCOPE_SLOTS; i++)
+        if (w->sinks[i].rw)
+            w->consumers[n++] = remote_write_consumer(w->sinks[i].rw);
+    scraper_consumers(w->scraper, w->consumers, n);
+}
+
+static void run_sink_set(struct order *o)
+{
+    struct worker *w = o->w;
+    struct sink_slot *slot = &w->sinks[o->sink.slot];
+    struct diag d = {0};
+
+    if (slot->rw) {
+        remote_write_update(slot->rw, o->sink.plan, o->sink.config);
+    } else {
+        struct remote_write_options options = {
+            .loop = w->loop,
+            .http = w->http,
+            .intern = w->intern,
+            .scopes = w->scopes,
+            .slot = o->sink.slot,
+            .spool = o->sink.spool,
+            .worker = w->o.index,
+            .n_workers = w->o.n_workers,
+            .plan = o->sink.plan,
+            .config = o->sink.config,
+            .log = w->o.log,
+            .counters = w->o.counters,
+        };
+        if (remote_write_new(&options, &slot->rw, &d))
+            log_error(w->o.log, "destination cannot be started", F_STR("remote_name", o->sink.config->name),
+                      F_C("err", d.text), F_C("next", "it receives nothing until the next reload"));
+        slot->drained = false;
+        tell_scraper(w);
+    }
+    plan_unref(o->sink.plan);
+    free(o);
+}
+
+void worker_sink_set(struct worker *w, const struct worker_sink *sink)
+{
+    struct order *o = order_new(w, run_sink_set);
+    o->sink = *sink;
+    plan_ref(sink->plan);
+    order_post(o);
+}
+
+static void reply_removed(struct order *o)
+{
+    o->remove.done(o->remove.ctx);
+    free(o);
+}
+
+static void on_removed(void *ctx)
+{
+    order_reply(ctx, reply_removed);
+}
+
+static void run_sink_remove(struct order *o)
+{
+    struct sink_slot *slot = &o->w->sinks[o->remove.slot];
+    struct remote_write *rw = slot->rw;
+
+    slot->rw = NULL;
+    tell_scraper(o->w);
+    if (rw)
+        remote_write_close(rw, on_removed, o);
+    else
+        on_removed(o);
+}
+
+void worker_sink_remove(struct worker *w, int slot, void (*done)(void *ctx), void *ctx)
+{
+    struct order *o = order_new(w, run_sink_remove);
+    o->remove.slot = slot;
+    o->remove.done = done;
+    o->remove.ctx = ctx;
+    order_post(o);
+}
+
+/* ---- questions ---- */
+
+static void reply_snapshot(struct order *o)
+{
+    o->snapshot.fn(o->snapshot.ctx, o->w->o.index, o->snapshot.s);
+    free(o);
+}
+
+static void run_snapshot(struct order *o)
+{
+    struct worker *w = o->w;
+    struct worker_snapshot *s = NEW(struct worker_snapshot);
+
+    if (w->scraper) /* gone once the worker has stopped */
+        s->n_targets = scraper_status(w->scraper, &s->arena, &s->targets);
+    for (int i = 0; i < SCOPE_SLOTS; i++) {
+        s->has_sink[i] = w->sinks[i].rw != NULL;
+        if (s->has_sink[i])
+            remote_write_status(w->sinks[i].rw, &s->arena, &s->sinks[i]);
+    }
+    s->series = intern_count(w->intern);
+    o->snapshot.s = s;
+    order_reply(o, reply_snapshot);
+}
+
+void worker_snapshot(struct worker *w, worker_snapshot_fn *fn, void *ctx)
+{
+    struct order *o = order_new(w, run_snapshot);
+    o->snapshot.fn = fn;
+    o->snapshot.ctx = ctx;
+    order_post(o);
+}
+
+static void reply_families(struct order *o)
+{
+    o->families.fn(o->families.ctx, o->families.f);
+    free(o);
+}
+
+static void run_families(struct order *o)
+{
+    struct worker_families *f = NEW(struct worker_families);
+
+    if (o->w->scraper)
+        f->n = scraper_families(o->w->scraper, &f->arena, &f->v);
+    o->families.f = f;
+    order_reply(o, reply_families);
+}
+
+void worker_families(struct worker *w, worker_families_fn *fn, void *ctx)
+{
+    struct order *o = order_new(w, run_families);
+    o->families.fn = fn;
+    o->families.ctx = ctx;
+    order_post(o);
+}
+
+static void run_metadata(struct order *o)
+{
+    struct worker_families *f = o->families.f;
+    struct remote_write *rw = o->w->sinks[o->families.slot].rw;
+
+    if (rw && !o->w->stopping)
+        remote_write_metadata(rw, f->v, f->n);
+    arena_release(&f->arena);
+    free(f);
+    free(o);
+}
+
+void worker_send_metadata(struct worker *w, int slot, struct worker_families *f)
+{
+    struct order *o = order_new(w, run_metadata);
+    o->families.slot = slot;
+    o->families.f = f;
+    order_post(o);
+}
+
+/* ---- stopping ---- */
+
+static void reply_stopped(struct order *o)
+{
+    o->w->stop.done(o->w->stop.ctx);
+    free(o);
+}
+
+static void finish_stop(struct worker *w)
+{
+    timer_stop(&w->sweep);
+    scraper_free(w->scraper);
+    w->scraper = NULL;
+    struct order *o = order_new(w, reply_stopped);
+    loop_post(w->o.control, &o->message);
+}
+
+static void on_sink_closed(void *ctx)
+{
+    struct worker *w = ctx;
+
+    if (--w->closing == 0)
+        finish_stop(w);
+}
+
+static void close_sinks(struct worker *w)
+{
+    timer_stop(&w->drain);
+    w->closing = 1; /* held while the loop below runs: a sink may close at once */
+    for (int i = 0; i < SCOPE_SLOTS; i++) {
+        struct remote_write *rw = w->sinks[i].rw;
+        if (!rw)
+            continue;
+        w->closing++;
+        w->sinks[i].rw = NULL;
+        remote_write_close(rw, on_sink_closed, w);
+    }
+    on_sink_closed(w);
+}
+
+/* Failing: its last word was an error, and nothing is on the way. */
+static bool is_failing(struct remote_write *rw)
+{
+    struct arena a = {0};
+    struct remote_write_status st = {0};
+
+    remote_write_status(rw, &a, &st);
+    arena_release(&a);
+    return st.last_error_ms > st.last_success_ms && st.backing_off > 0 && st.in_flight == 0;
+}
+
+static void on_drain_poll(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, drain);
+    bool wait = false;
+
+    for (int i = 0; i < SCOPE_SLOTS && clock_mono_ns() < w->stop.deadline_ns; i++)
+        if (w->sinks[i].rw && !w->sinks[i].drained && !(w->stop.leave_durable && is_failing(w->sinks[i].rw)))
+            wait = true;
+    if (wait)
+        timer_start(w->loop, &w->drain, DRAIN_POLL_MS, on_drain_poll);
+    else
+        close_sinks(w);
+}
+
+static void on_drained(void *ctx)
+{
+    struct sink_slot *slot = ctx;
+    slot->drained = true;
+}
+
+static void run_stop(struct order *o)
+{
+    struct worker *w = o->w;
+
+    w->stop = o->stop;
+    w->stopping = true;
+    free(o);
+    scraper_stop(w->scraper);
+    for (int i = 0; i < SCOPE_SLOTS; i++)
+        if (w->sinks[i].rw)
+            remote_write_drain(w->sinks[i].rw, on_drained, &w->sinks[i]);
+    timer_start(w->loop, &w->drain, 1, on_drain_poll);
+}
+
+void worker_stop(struct worker *w, const struct worker_stop *stop)
+{
+    struct order *o = order_new(w, run_stop);
+    o->stop = *stop;
+    order_post(o);
+}
+
+static void run_hurry(struct order *o)
+{
+    o->w->stop.deadline_ns = 0;
+    free(o);
+}
+
+void worker_hurry(struct worker *w)
+{
+    order_post(order_new(w, run_hurry));
+}
+
+/* ---- life ---- */
+
+static void on_sweep(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, sweep);
+
+    if (intern_wants_sweep(w->intern))
+        intern_sweep(w->intern);
+    counter_set(w->series, intern_count(w->intern));
+    counter_set(w->intern_bytes, intern_bytes(w->intern));
+    timer_start(w->loop, &w->sweep, SWEEP_MS, on_sweep);
+}
+
+static void set_up(struct worker *w)
+{
+    struct http_client_limits limits = {.max_connecting = w->o.max_connecting, .user_agent = LEADLINE_USER_AGENT};
+
+    w->http = http_client_new(w->loop, w->o.log, &limits);
+    w->intern = intern_new();
+    w->scopes = scope_table_new();
+    struct scraper_options so = {
+        .loop = w->loop,
+        .http = w->http,
+        .intern = w->intern,
+        .scopes = w->scopes,
+        .log = w->o.log,
+        .counters = w->o.counters,
+        .adjust_timestamps = w->o.adjust_timestamps,
+        .timestamp_tolerance_ms = w->o.timestamp_tolerance_ms,
+        .max_body = (size_t)1 << 30,
+    };
+    w->scraper = scraper_new(&so);
+    w->series = counter_new(w->o.counters, COUNTER_GAUGE, "leadline_metrics_interned",
+                            "Metrics known to the workers, each counted once per worker.", NULL, 0);
+    w->intern_bytes =
+        counter_new(w->o.counters, COUNTER_GAUGE, "leadline_intern_bytes", "Memory of the interned metrics.", NULL, 0);
+    timer_start(w->loop, &w->sweep, SWEEP_MS, on_sweep);
+}
+
+static void tear_down(struct worker *w)
+{
+    http_client_free(w->http);
+    scope_table_free(w->scopes);
+    intern_free(w->intern);
+}
+
+static void *thread_main(void *arg)
+{
+    struct worker *w = arg;
+
+    set_up(w);
+    loop_run(w->loop);
+    return NULL;
+}
+
+struct worker *worker_new(const struct worker_options *o)
+{
+    struct worker *w = NEW(struct worker);
+    char name[16];
+
+    w->o = *o;
+    if (!o->own_thread) {
+        w->loop = o->control;
+        set_up(w);
+        return w;
+    }
+    snprintf(name, sizeof(name), "worker-%u", o->index);
+    w->loop = loop_new(name);
+    CHECK(pthread_create(&w->thread, NULL, thread_main, w) == 0);
+    return w;
+}
+
+static void run_end(struct order *o)
+{
+    struct worker *w = o->w;
+
+    free(o);
+    tear_down(w);
+    loop_stop(w->loop);
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w->o.own_thread) {
+        tear_down(w);
+        free(w);
+        return;
+    }
+    order_post(order_new(w, run_end));
+    CHECK(pthread_join(w->thread, NULL) == 0);
+    loop_free(w->loop);
+    free(w);
+}

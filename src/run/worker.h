@@ -1,0 +1,84 @@
+/* worker: one thread with its loop, and everything that lives on it: the intern table, scopes, connections, the scraper
+ * of its lanes' targets, and its half of every sink. Workers share nothing; the control loop talks to them by message.
+ *
+ * With one CPU there is one worker and it has no thread: its loop is the control loop. The messages are the same.
+ */
+#ifndef RUN_WORKER_H
+#define RUN_WORKER_H
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "loop/loop.h"
+#include "sink/remote_write/remote_write.h"
+#include "source/scrape/scraper.h"
+
+struct worker;
+
+struct worker_options {
+    uint32_t index, n_workers;
+    struct loop *control;
+    bool own_thread;
+    struct log *log;
+    struct counters *counters;
+    bool adjust_timestamps;
+    int64_t timestamp_tolerance_ms;
+    uint32_t max_connecting;
+};
+
+struct worker *worker_new(const struct worker_options *o);
+/* After worker_stop's done: joins the thread. */
+void worker_free(struct worker *w);
+
+/* ---- from the control loop; each is a message, in order ---- */
+
+void worker_target_add(struct worker *w, struct scrape_target *t);    /* takes the reference */
+void worker_target_update(struct worker *w, struct scrape_target *t); /* takes the reference */
+void worker_target_remove(struct worker *w, uint64_t identity);
+
+/* A destination joins, or is the same under a new plan. */
+struct worker_sink {
+    int slot; /* 0 .. SCOPE_SLOTS-1, the same on every worker */
+    struct spool *spool;
+    struct plan *plan;                      /* a reference is taken */
+    const struct plan_remote_write *config; /* in that plan */
+};
+void worker_sink_set(struct worker *w, const struct worker_sink *sink);
+/* Closes it; done(ctx) on the control loop when its lanes are closed. */
+void worker_sink_remove(struct worker *w, int slot, void (*done)(void *ctx), void *ctx);
+
+/* What a worker knows at this moment; arena memory of the reply, which the receiver owns. */
+struct worker_snapshot {
+    struct arena arena;
+    struct scrape_status *targets;
+    uint32_t n_targets;
+    struct remote_write_status sinks[SCOPE_SLOTS];
+    bool has_sink[SCOPE_SLOTS];
+    uint64_t series;
+};
+typedef void(worker_snapshot_fn)(void *ctx, uint32_t worker, struct worker_snapshot *s);
+void worker_snapshot(struct worker *w, worker_snapshot_fn *fn, void *ctx);
+
+/* The families that this worker's targets expose. */
+struct worker_families {
+    struct arena arena;
+    struct family *v;
+    uint32_t n;
+};
+typedef void(worker_families_fn)(void *ctx, struct worker_families *f);
+void worker_families(struct worker *w, worker_families_fn *fn, void *ctx);
+/* Sends them as metadata; `f` is handed over. */
+void worker_send_metadata(struct worker *w, int slot, struct worker_families *f);
+
+/* Ends scraping, seals, sends what waits until everything is delivered, `deadline_ns` (monotonic) has come, or, with
+ * leave_durable, only destinations that fail anyway are left; then closes the lanes. done(ctx) on the control loop. */
+struct worker_stop {
+    uint64_t deadline_ns;
+    bool leave_durable;
+    void (*done)(void *ctx);
+    void *ctx;
+};
+void worker_stop(struct worker *w, const struct worker_stop *o);
+/* While it stops: do not wait for destinations any longer. */
+void worker_hurry(struct worker *w);
+
+#endif
