@@ -10,7 +10,7 @@
 #include "spool/spool_int.h"
 
 enum {
-    BATCHES_AT_FIRST = 2, /* mapped: one fills while the other is appended */
+    BATCHES_AT_FIRST = 3, /* mapped: one fills, one is sent, one is the reserve, untouched while the sender keeps up */
     BATCHES = 6,          /* as many when the disk is slow */
     KEEP_REQUESTS = 4,    /* on disk and in memory as well, for the sender */
     KEEP_BYTES = 512 << 10,

@@ -8,9 +8,10 @@
  *     on the I/O thread:  fault pages in -> make missing files -> read back -> append -> end segment -> remove ->
  *     mirror -> sync
  *
- * Appending waits for a second, unless the batch being filled will soon need the place: what the destination has
- * acknowledged by then is never written at all, and until then the mapping keeps it. A lane that keeps up therefore
- * writes nothing but its mappings.
+ * Appending waits for a second, unless no mapping is free any more to follow the one being filled, or that one is half
+ * full: what the destination has acknowledged by then is never written at all, and until then the mapping keeps it. A
+ * lane that keeps up therefore writes nothing but its mappings, and touches the pages of two: the third is there so
+ * that a batch which follows two sealed ones closely has a place that survives the process, too.
  *
  * When a write fails, everything stays in memory (the first two also in their mappings), the groups count as read,
  * and the same requests are tried again every few seconds in the same order. When a job does not come back, the
@@ -374,9 +375,18 @@ static bool gather_read(struct spool_lane *l, uint64_t now)
     return false;
 }
 
+/* The batch being filled has no other to follow it: what follows it would not survive the end of the process. */
+static bool no_batch_free(const struct spool_lane *l)
+{
+    for (int i = 0; i < BATCHES; i++)
+        if (l->batches[i].base && !l->batches[i].busy && &l->batches[i] != l->filling)
+            return false;
+    return true;
+}
+
 static bool append_due(const struct spool_lane *l, const struct request *r, uint64_t now)
 {
-    bool pressed = l->closing || l->half_told || l->filling == &l->spare || l->list.n > KEEP_REQUESTS;
+    bool pressed = l->closing || l->half_told || no_batch_free(l) || l->list.n > KEEP_REQUESTS;
     return pressed || r->uncounted || r->open_file >= 0 || now - r->queued_ms >= APPEND_AFTER_MS;
 }
 
