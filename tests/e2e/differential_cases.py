@@ -43,6 +43,8 @@ VALUES = [
     "00012", "1e+05", "4503599627370497.5", "1e23", "8.41e21", "9.5e-3",
 ]
 
+GOOD = [v for v in VALUES if v not in ("-NaN", "1e309", "-1e309")]  # Go's ParseFloat takes the others
+
 CLASH = """# TYPE honor gauge
 honor{job="a"} 1
 honor{job="",x="1"} 2
@@ -213,6 +215,9 @@ FAILURES = {
     "not_modified": Answer("", status=304),
 }
 
+# Both try again on a new connection when one that they reused was closed; with this answer before it, the next is new.
+FRESH = {"Connection": "close"}
+
 
 def many_labels(n):
     return "limit{" + ",".join(f'l{i}="v"' for i in range(n)) + "} 1\n"
@@ -221,11 +226,8 @@ def many_labels(n):
 def cases(extra_pages):
     """`extra_pages`: (name, content type, bytes) of pages that are files."""
     out = [
-        Case("values", [
-            "".join(f'value{{i="{i}"}} {v}\n' for i, v in enumerate(VALUES)),
-            "".join(f'value{{i="{i}"}} {v}\n' for i, v in enumerate(VALUES[1:] + VALUES[:1])),
-            "".join(f'value{{i="{i}"}} {v}\n' for i, v in enumerate(VALUES)),
-        ]),
+        Case("values", ["".join(f'value{{i="{i}"}} {v}\n' for i, v in enumerate(vs)) for vs in (GOOD, GOOD[1:] + GOOD[:1], GOOD)]),
+        Case("values_alone", targets=many([f"m {v}\n" for v in VALUES], TEXT), scrape_interval="3s"),
         Case("target_relabel", targets=[
             ({"env": "prod", "idx": "1", "drop_me": "no", "a": "x", "b": "x", "Mixed": "MiXeD \u00c4\u00d6"}, Script(["tr 1\n", "tr{env=\"page\"} 2\n"])),
             ({"env": "dev", "idx": "2", "drop_me": "yes"}, Script(["tr 1\n"])),
@@ -324,8 +326,8 @@ def cases(extra_pages):
         Case("params", [Answer('pa{query="@query@"} 1\n')], params={"b": ["1", "2"], "a": ["x y&z", "\u00e9"], "c": [""], "d": []}, relabel_configs=[
             relabel(source_labels=["__param_b"], target_label="seen"), relabel(target_label="__param_b", replacement="3/4+5%~")]),
         Case("http_headers", ["hh 1\n"], http_headers={"X-One": {"values": ["a", "b"]}}, basic_auth={"username": "u", "password": "p:\u00e9"}),
-        Case("interval_label", targets=[({"__scrape_interval__": "1s", "__scrape_timeout__": "900ms"}, Script(["il 1\n", "il 2\n"])),
-                                        ({"__scrape_interval__": "3s"}, Script(["il 1\n", "il 2\n"]))]),
+        Case("interval_label", targets=[({"k": "1s", "__scrape_interval__": "1s", "__scrape_timeout__": "900ms"}, Script(["il 1\n", "il 2\n"])),
+                                        ({"k": "3s", "__scrape_interval__": "3s"}, Script(["il 1\n", "il 2\n"]))]),
         Case("bad_targets", targets=[({"k": "interval", "__scrape_interval__": "x"}, Script(["bt 1\n"])), ({"k": "timeout", "__scrape_timeout__": "1h"}, Script(["bt 1\n"])),
                                      ({"k": "scheme", "__scheme__": "ftp"}, Script(["bt 1\n"], steady=True)), ({"k": "zero", "__scrape_interval__": "0s"}, Script(["bt 1\n"])),
                                      ({"k": "name", "l.dot": "v"}, Script(["bt 1\n"]))]),
@@ -346,14 +348,14 @@ def cases(extra_pages):
         Case("sample_limit_steady", ["a 1\nb 2\nc 3\n"], sample_limit=2, steady=True),
         Case("target_limit", targets=[({"k": str(i)}, Script(["tl 1\n"], steady=True)) for i in range(3)], target_limit=2),
         Case("failures", targets=[({"k": k}, Script([a], steady=True)) for k, a in FAILURES.items()], scrape_interval="3s", scrape_timeout="1500ms"),
-        Case("failures_between", targets=[({"k": k}, Script(["fbw{a=\"1\"} 1\nfbw{a=\"2\"} 1\n", a, "fbw{a=\"1\"} 3\n"])) for k, a in FAILURES.items()
+        Case("failures_between", targets=[({"k": k}, Script([Answer("fbw{a=\"1\"} 1\nfbw{a=\"2\"} 1\n", headers=FRESH), a, "fbw{a=\"1\"} 3\n"])) for k, a in FAILURES.items()
                                           if k in ("500", "close", "short", "hang", "bad_type", "bad_gzip")], scrape_interval="3s", scrape_timeout="1500ms"),
         Case("no_redirect", [Answer("", status=302, headers={"Location": "/elsewhere"})], follow_redirects=False, steady=True),
         Case("refused", ["x 1\n"], address="127.0.0.1:1", steady=True),
         Case("unresolved", ["x 1\n"], address="name.invalid:80", steady=True),
         Case("bad_address", ["x 1\n"], address="127.0.0.1:99999", steady=True),
         Case("stamps", targets=[({"k": "honor"}, Script([f"ts_constant 1 @ms:50@\nts_forward {n} @ms:{50 + n}@\nts_back {n} @ms:{60 - n}@\nts_mixed{{a=\"1\"}} {n}\nts_future {n} @ms:{300000 + n}@\n"
-                                                         f"ts_far {n} @ms:{700000 + n}@\nts_zero {n} 0\n" for n in range(4)]))]),
+                                                         f"ts_far {n} @ms:{700000 + n}@\nts_zero {n} 0\nts_lag {n} @ms:{n - 600000}@\n" for n in range(4)]))]),
         Case("stamps_ignored", [f"ts_constant 1 @ms:50@\nts_forward {n} @ms:{50 + n}@\nts_far {n} @ms:{700000 + n}@\nts_zero {n} 0\n" for n in range(3)], honor_timestamps=False),
         Case("stamps_tracked", [f"ts_forward {n} @ms:{50 + n}@\nts_back {n} @ms:{60 - n}@\nts_constant 1 @ms:51@\nts_come_and_go {n}" + (f" @ms:{50 + n}@\n" if n % 2 else "\n") for n in range(4)],
              track_timestamps_staleness=True),

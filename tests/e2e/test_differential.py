@@ -7,6 +7,7 @@ explain under "Deviations seen side by side"; the exceptions here carry the numb
 
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -235,17 +236,55 @@ def is_steady(run, job):
     return job in run.cases and any(s.steady for _, s in run.cases[job].targets)
 
 
-def differences(series):
+def differences(series, seen=None):
     out = []
     for labels, by_side in sorted(series.items()):
         ours, theirs = by_side.get("leadline"), by_side.get("prometheus")
-        if ours != theirs:
+        if ours == theirs:
+            continue
+        numbers = [n for n, explains in EXPLAINED.items() if explains(dict(labels), ours or [], theirs or [])]
+        if seen is not None:
+            seen.update(numbers)
+        if not numbers:
             out.append(f"{dict(labels)}\n    leadline   {ours}\n    prometheus {theirs}")
     return out
 
 
+def values_of(sequence):
+    return [b for b, _ in sequence if b != "stale"]
+
+
+# By the number that they have in docs/compatibility.md, "Deviations seen side by side": what explains a difference of a series.
+FAILING = {"values_alone", "extra", "sample_limit", "sample_limit_steady", "label_limit", "label_limit_steady", "name_length", "value_length",
+           "syntax", "syntax_om", "page_", "utf8_legacy", "bad_name", "nameless"}
+EXPLAINED = {
+    # A page that fails half way.
+    1: lambda l, ours, theirs: not ours and {b for b, _ in theirs} == {"stale"} and fails(l),
+    2: lambda l, ours, theirs: l["job"] == "sample_limit" and ours and values_of(ours) == values_of(theirs) and l["__name__"] not in REPORT,
+    3: lambda l, ours, theirs: l["__name__"] == "scrape_series_added" and fails(l),
+    4: lambda l, ours, theirs: l["job"] == "syntax_om" and l["snippet"] in ("006", "046") and l["__name__"].startswith("scrape_samples_"),
+    # A TYPE line that changes.
+    5: lambda l, ours, theirs: l["job"] == "types" and (l["__name__"].startswith("ty") or l["__name__"] == "scrape_series_added"),
+    # Timestamps of the exposition.
+    6: lambda l, ours, theirs: l["job"] == "dupes" and l["__name__"] == "ts_du" and rising(ours) and not rising(theirs),
+    7: lambda l, ours, theirs: l["__name__"] == "ts_lag" and not theirs and len(ours) == 4,
+    8: lambda l, ours, theirs: l["job"] in ("stamps", "stamps_vanish", "stamps_vanish_tracked", "file_sd") and l["__name__"] == "scrape_series_added",
+    9: lambda l, ours, theirs: l["job"] == "stamps_tracked" and l["__name__"] == "ts_come_and_go" and values_of(ours) == values_of(theirs),
+}
+
+
+def fails(labels):
+    return any(labels["job"].startswith(f) if f.endswith("_") else labels["job"] == f for f in FAILING)
+
+
+def rising(sequence):
+    """Explicit timestamps, which come before those of scrapes here, only rise."""
+    times = [float("inf") if t == "t" else t for _, t in sequence]
+    return all(a < b or a == b == float("inf") for a, b in zip(times, times[1:]))
+
+
 def report(found, what):
-    assert not found, f"{len(found)} {what} differ:\n" + "\n".join(found[:40])
+    assert not found, f"{len(found)} {what} differ:\n" + "\n".join(found[:400])
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +320,14 @@ def test_series_after_write_relabelling(run):
     report(found, "series")
 
 
+def test_every_deviation_is_still_there(run):
+    """What does not differ any more leaves the table, and the documentation."""
+    seen = set()
+    for series in series_of(run, "plain").values():
+        differences(series, seen)
+    assert seen == set(EXPLAINED)
+
+
 def test_every_script_was_played(run):
     assert not run.trouble, run.trouble
     for side in run.sides.values():
@@ -291,7 +338,7 @@ def test_requests(run):
     found = []
     paths = sorted({path for _, path in run.first_headers})
     for path in paths:
-        ours, theirs = ({k: v for k, v in run.first_headers.get((who, path), {}).items() if k != "User-Agent"} for who in SCRAPERS)
+        ours, theirs = ({k: v for k, v in run.first_headers.get((who, path), {}).items() if k not in ("User-Agent", "Referer")} for who in SCRAPERS)
         if ours != theirs:
             found.append(f"{path}\n    leadline   {ours}\n    prometheus {theirs}")
     report(found, "requests")
@@ -301,6 +348,12 @@ def described(run, side):
     out = {}
     for t in side.targets["activeTargets"]:
         d = {k: t[k] for k in ("scrapePool", "health", "lastError", "labels", "discoveredLabels", "scrapeUrl", "globalUrl", "scrapeInterval", "scrapeTimeout")}
+        # Deviations 10, 11 and 12.
+        if "stopped after" in d["lastError"]:
+            d["lastError"] = d["lastError"][d["lastError"].index("stopped after"):]
+        d["lastError"] = re.sub(r"(lookup \S+) on \S+:53:", r"\1:", d["lastError"])
+        if t["scrapePool"] in ("bad_address", "bad_targets"):
+            del d["globalUrl"]
         out[t["scrapePool"], t["discoveredLabels"]["__metrics_path__"]] = d
     return out
 
