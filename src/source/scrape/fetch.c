@@ -259,10 +259,9 @@ static enum err over_body_size(struct scraper *s, const struct plan_scrape *conf
     return diag_set(d, ERR_LIMIT, "body size limit exceeded");
 }
 
-static void trim(struct scraper *s, size_t n)
+/* Before a body is taken: once it is, the buffer is in use. */
+static void trim(struct scraper *s)
 {
-    if (n > s->largest_body)
-        s->largest_body = n;
     if (++s->bodies < TRIM_EVERY)
         return;
     if (s->inflated.cap > INFLATED_KEEP && s->inflated.cap / 4 > s->largest_body) {
@@ -312,6 +311,7 @@ enum err fetch_body(struct scraper *s, const struct scrape_target *target, const
     if (response->status != 200)
         return diag_set(d, ERR_NET, "server returned HTTP status %d %s", response->status,
                         reason_phrase(response->status));
+    trim(s);
     *body = buf_view(response->body);
     counter_add(s->counters.received, body->n);
     if (str_eq_c(response->content_encoding, "gzip"))
@@ -323,7 +323,8 @@ enum err fetch_body(struct scraper *s, const struct scrape_target *target, const
     if (err != OK)
         return err;
     counter_add(s->counters.inflated, body->n);
-    trim(s, body->n);
+    if (body->n > s->largest_body)
+        s->largest_body = body->n;
     *body_size = (int64_t)body->n;
     return OK;
 }

@@ -380,6 +380,23 @@ static void every_member_of_a_gzip_body_counts(void **state)
     assert_str_c(status_of("a").last_error, "gzip: invalid header");
 }
 
+static void what_one_large_body_needed_is_given_back_between_bodies(void **state)
+{
+    AUTO_BUF large = {0}, small = {0}, text = {0};
+    (void)state;
+    while (text.n < 2u << 20)
+        buf_str(&text, STR("# one line of many, which is long enough to fill a buffer soon\n"));
+    gzip(&large, text.p);
+    gzip(&small, "m 1\n");
+    scraper_add(fx->scraper, target("a"));
+    for (int i = 0; i < 600; i++) {
+        world_run(INTERVAL_MS);
+        answer_with("http://a/metrics", 200, TEXT, "gzip", buf_view(i == 0 ? &large : &small));
+        assert_int_equal(status_of("a").health, HEALTH_UP);
+        assert_int_equal(status_of("a").samples, i > 0);
+    }
+}
+
 static void the_body_limit_counts_inflated_bytes(void **state)
 {
     AUTO_BUF body = {0};
@@ -670,6 +687,7 @@ int main(void)
         TEST(a_page_that_does_not_parse_is_reported_as_far_as_it_came),
         TEST(an_answer_needs_a_content_type_or_a_fallback),
         TEST(every_member_of_a_gzip_body_counts),
+        TEST(what_one_large_body_needed_is_given_back_between_bodies),
         TEST(the_body_limit_counts_inflated_bytes),
         TEST(extra_scrape_metrics_are_three_more),
         TEST(a_target_over_the_limit_fails_without_being_asked),
