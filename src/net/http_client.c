@@ -606,6 +606,7 @@ void http_start(struct http_peer *p, struct http_request *r)
     x->peer = p;
     x->request = r;
     x->method = r->method;
+    x->head.status = 0;
     x->request_body = r->body;
     x->body = r->response_body ? r->response_body : &c->discarded;
     x->body_max = r->max_body ? r->max_body : HTTP_MAX_BODY_DEFAULT;
