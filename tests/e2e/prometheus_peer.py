@@ -140,7 +140,7 @@ class Stage(Listener):
         self.lock = threading.Lock()
         self.counts = {}  # (scraper, path with query) -> requests
         self.first_headers = {}  # the same -> headers of the first request
-        self.base_ms = {}  # scraper -> what explicit timestamps are relative to
+        self.base_ms = {}  # the same -> what explicit timestamps are relative to
         self.cache = {}
         super().__init__()
         pipe.send(f"{self.host}:{self.port}")
@@ -154,7 +154,8 @@ class Stage(Listener):
 
     def next(self, who, path, headers):
         with self.lock:
-            self.base_ms.setdefault(who, int(time.time() * 1000) + 100)
+            # Shortly behind its first scrape and long before the second: never the time of a scrape of this target.
+            self.base_ms.setdefault((who, path), int(time.time() * 1000) + 100)
             script = self.scripts.get(path.partition("?")[0])
             n = self.counts.get((who, path), 0)
             self.counts[who, path] = n + 1
@@ -170,13 +171,13 @@ class Stage(Listener):
         """@ms:N@ and @s:N@ become explicit timestamps N ms after this scraper's base, @query@ and @n@ what they say."""
         if b"@" not in body:
             return body
-        base = self.base_ms[who]
+        base = self.base_ms[who, path]
         body = re.sub(rb"@ms:(-?\d+)@", lambda m: str(base + int(m[1])).encode(), body)
         body = re.sub(rb"@s:(-?\d+)@", lambda m: f"{(base + int(m[1])) / 1000:.3f}".encode(), body)
         return body.replace(b"@query@", path.partition("?")[2].encode()).replace(b"@n@", str(n).encode())
 
     def state(self):
-        """(requests, headers of the first, bases of explicit timestamps); the first two by (scraper, path with query)"""
+        """(requests, headers of the first, bases of explicit timestamps), each by (scraper, path with query)"""
         self.pipe.send("state")
         return self.pipe.recv()
 

@@ -91,7 +91,6 @@ RAW = {
     "broken gzip": lambda c: c.sendall(body(gzip.compress(b"a 1\n" * 100)[:-12], ENCODED)),
     "garbage after gzip": lambda c: c.sendall(body(gzip.compress(b"a 1\n") + b"garbage", ENCODED)),
     "not gzip": lambda c: c.sendall(body(b"a 1\n", ENCODED)),
-    "10 MB line": lambda c: c.sendall(body(b'long{v="' + b"x" * (10 << 20) + b'"} 1\n')),
     "a million labels": lambda c: c.sendall(body(many_labels())),
     "NUL bytes": lambda c: c.sendall(body(b"a\0b 1\n\0\0\0")),
     "redirect in a circle": lambda c: c.sendall(b"HTTP/1.1 302 Found\r\nLocation: /metrics\r\nContent-Length: 0\r\n\r\n"),
@@ -129,6 +128,20 @@ def test_a_bad_target_is_down_and_harms_nobody(make_agent, make_target, receiver
         assert len([s for s in receiver.find("good", instance=target.address, i="7")]) == target.served
         assert {s.value for s in receiver.find("up", instance=target.address)} == {1.0}
     assert "panic" not in agent.log() and "Sanitizer" not in agent.log()
+
+
+def test_a_series_too_large_for_any_request_is_counted_and_harms_nobody(make_agent, make_target, receiver):
+    """A label value of 10 MB is a valid line; no receiver takes it. The rest of its own page arrives."""
+    healthy = [make_target(GOOD) for _ in range(NEIGHBOURS)]
+    page = body(b'long{v="' + b"x" * (10 << 20) + b'"} 1\nshort 2\n')
+    large = RawTarget(lambda c: c.sendall(page))
+    agent = make_agent(config([large.address] + [t.address for t in healthy], receiver.url))
+    until(lambda: len(receiver.find("short")) >= 2, "the short line beside it")
+    assert agent.balanced()["dropped"].get("unsendable", 0) >= 2
+    assert agent.stop() == 0
+    large.close()
+    for target in healthy:
+        assert len([s for s in receiver.find("good", instance=target.address, i="7")]) == target.served
 
 
 def test_several_gzip_members_are_one_body(make_agent, make_target, receiver):
