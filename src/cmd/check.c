@@ -81,9 +81,8 @@ static int run(const struct flags *f)
         fprintf(stderr, "leadline check: which file? For example: leadline check prometheus.yml\n");
         return 1;
     }
-    if (!promtool && f->n_rest > 1 &&
-        (str_eq(f->rest[0], STR("metrics")) || str_eq(f->rest[0], STR("rules")) ||
-         str_eq(f->rest[0], STR("web-config")))) {
+    if (!promtool && (str_eq(f->rest[0], STR("metrics")) || str_eq(f->rest[0], STR("rules")) ||
+                      str_eq(f->rest[0], STR("web-config")))) {
         fprintf(stderr, "leadline check %s: not in this version; it checks configuration files\n", f->rest[0].p);
         return 1;
     }

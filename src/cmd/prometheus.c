@@ -71,6 +71,10 @@ static int check_flags(const struct flags *f)
 
     if (status)
         return status;
+    if (flags_number(f, "workers") < 0 || flags_number(f, "workers") > LANES) {
+        fprintf(stderr, "--workers: expected 0 to %d\n", LANES);
+        return 2;
+    }
     if (flags_bool(f, "agent"))
         return refuse_mode(f, "not be used in agent mode", FLAG_SERVER_ONLY, FLAG_SERVER_ONLY);
     return refuse_mode(f, "only be used in agent mode", FLAG_AGENT_ONLY, FLAG_AGENT_NO_EFFECT);
@@ -222,7 +226,7 @@ static void fill_web(struct agent *a, struct web_options *web)
     web->cors_origin = flags_text(f, "web.cors.origin");
     web->enable_lifecycle = flags_bool(f, "web.enable-lifecycle");
     web->max_connections = (uint32_t)flags_number(f, "web.max-connections");
-    web->read_timeout_s = (uint32_t)(flags_duration_ms(f, "web.read-timeout") / 1000);
+    web->read_timeout_s = (uint32_t)((flags_duration_ms(f, "web.read-timeout") + 999) / 1000);
     web->flags = a->shown;
     web->n_flags = f->n_specs;
     web->start_ms = clock_wall_ms();

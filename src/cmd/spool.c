@@ -178,7 +178,13 @@ static enum err make_plan(const char *url, struct plan **out, struct diag *d)
 {
     AUTO_BUF text = {0};
 
-    buf_printf(&text, "remote_write: [{url: '%s', name: replay, metadata_config: {send: false}}]\n", url);
+    buf_c(&text, "remote_write: [{url: '");
+    for (; *url; url++) {
+        if (*url == '\'')
+            buf_char(&text, '\'');
+        buf_char(&text, *url);
+    }
+    buf_c(&text, "', name: replay, metadata_config: {send: false}}]\n");
     return config_parse_prometheus(buf_view(&text), "replay", ".", &(struct config_options){.agent = true}, out, NULL,
                                    d);
 }

@@ -104,6 +104,16 @@ static enum err open_or_fall_back(struct program *p, struct program_sink *s, str
     return err;
 }
 
+/* A destination that was removed a moment ago and is back: its spool is locked by ourselves until its lanes are closed.
+ */
+static bool is_closing(const struct program *p, const char *directory)
+{
+    for (int i = 0; i < SCOPE_SLOTS; i++)
+        if (p->sinks[i].slot >= 0 && p->sinks[i].closing && strcmp(p->sinks[i].directory, directory) == 0)
+            return true;
+    return false;
+}
+
 static enum err add_sink(struct program *p, const struct plan_remote_write *config, char *key, struct diag *d,
                          struct program_sink **out)
 {
@@ -114,6 +124,9 @@ static enum err add_sink(struct program *p, const struct plan_remote_write *conf
         return diag_set(d, ERR_LIMIT, "more than %d remote_write destinations, those being closed included",
                         SCOPE_SLOTS);
     snprintf(path, sizeof(path), "%s/%s", p->o.data_directory ? p->o.data_directory : "", key);
+    if (is_closing(p, path))
+        return diag_set(d, ERR_AGAIN, "remote_write %.*s was removed just now and is still being closed: reload again",
+                        STR_ARGS(config->name));
     *s = (struct program_sink){.p = p, .slot = (int)(s - p->sinks), .key = key, .config = config, .mode = p->mode};
     s->directory = mem_strdup(path);
     enum err err = open_or_fall_back(p, s, d);

@@ -78,7 +78,8 @@ static void put_duration(struct json *j, const char *key, int64_t ms)
     put_text(j, key, buf_view(&text));
 }
 
-/* The target's URL as seen from elsewhere: a loopback host becomes that of --web.external-url, else this host's name. */
+/* The target's URL as seen from elsewhere: a loopback host becomes that of --web.external-url, else this host's name.
+ */
 static void put_global_url(struct json *j, const struct web *w, struct str url)
 {
     AUTO_BUF text = {0};

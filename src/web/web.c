@@ -142,6 +142,8 @@ static void route(struct web *w, struct http_call *call, struct str path)
         answer_dash(w, call, str_from(path.p + 3, path.n - 3));
     else if (str_eq(path, STR("/federate")))
         answer_text(call, 500, "unsupported operation: leadline keeps no samples to federate\n");
+    else if (str_starts(path, STR("/api/v1/")) && str_eq(http_call_method(call), STR("OPTIONS")))
+        answer_text(call, 204, ""); /* a browser asks whether it may ask */
     else if (!str_starts(path, STR("/api/v1/")) || !web_api(w, call, str_from(path.p + 8, path.n - 8)))
         answer_text(call, 404, "404 page not found\n");
 }

@@ -399,6 +399,27 @@ static void test_reloads_by_difference(void **state)
     run_reload(2);
 }
 
+/* Its spool is still ours: the reload says so instead of blaming another process, and a later one takes it. */
+static void test_a_destination_that_is_back_too_soon(void **state)
+{
+    struct bench *b = open_bench(2, false);
+    struct diag d = {0};
+
+    (void)state;
+    start(b, "0", "01");
+    world_until(b->loop, b->receivers[0].seen[0]);
+    assert_int_equal(reload(b, "0", "1", &d), OK);
+    assert_int_equal(reload(b, "0", "01", &d), ERR_AGAIN);
+    assert_non_null(strstr(d.text, "r0 was removed just now"));
+    diag_reset(&d);
+    world_until(b->loop, reload(b, "0", "01", &d) == OK);
+    program_stop(b->program, NULL);
+    finish(b);
+    all_arrived(b, "r0", &b->receivers[0]);
+    all_arrived(b, "r1", &b->receivers[1]);
+    close_bench(b);
+}
+
 /* Targets that stay keep their place in the schedule: the same configuration again costs no scrape and no gap. */
 static void test_the_same_configuration_again(void **state)
 {
@@ -686,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_delivers_from_memory),
         cmocka_unit_test(test_delivers_from_disk),
         cmocka_unit_test(test_reloads_by_difference),
+        cmocka_unit_test(test_a_destination_that_is_back_too_soon),
         cmocka_unit_test(test_the_same_configuration_again),
         cmocka_unit_test(test_a_failing_reload_leaves_everything),
         cmocka_unit_test(test_an_address_in_use),

@@ -429,6 +429,7 @@ static void test_cors(void **state)
     assert_true(has_header(b, "Access-Control-Allow-Origin: https://b.example\n"));
     ask_from(b, "https://b.example.evil"); /* anchored */
     assert_false(has_header(b, "Access-Control-Allow-Origin"));
+    assert_int_equal(ask_with(b, "OPTIONS", "/api/v1/targets", NULL), 204);
     close_bench(b);
 }
 
