@@ -233,8 +233,8 @@ static void printing_reads_back(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "a: 1\nb: [x, {c: 'no', d: [[], {}, null]}]\ne: \"a: b\"\nf: \"-x\"\ng: http://h:80/\nh: \"\"\ni: [[1, 2], "
-        "[3]]\n",
+        "a: 1\nb: [x, {c: 'no', d: [[], {}, null]}]\ne: \"a: b\"\nf: \"-x\"\ng: http://h:80/\nh: \"\"\n",
+        "i: [[1, 2], [3]]\n",
         "[]",
         "x",
         "- - a\n  - b: |\n      t\n    c: #\n",
