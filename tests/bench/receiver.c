@@ -5,15 +5,15 @@
  * Takes prometheus.WriteRequest (remote write 1.0) and io.prometheus.write.v2.Request (2.0), snappy-compressed, at any
  * path of 127.0.0.1:PORT, and counts what is in them without keeping it.
  *
- *   GET /stats          JSON: requests, refused, wire and raw bytes, series, samples, stale markers, metadata, bad
- *                       messages, lag_max_ms, lag_mean_ms, first_ms, last_ms, unique
+ *   GET /stats          JSON: requests, refused, wire and raw bytes, series, samples, stale markers, report
+ *                       samples, metadata, bad messages, lag_max_ms, lag_mean_ms, first_ms, last_ms, unique
  *   GET /stats?reset    the same, and counts from zero thereafter
  *   GET /control?status=503   every request is answered so from now on and not looked at; 204: taken again
  *
  * The lag of a sample is the wall clock at its arrival less its timestamp; first_ms and last_ms are the wall clock at
  * the first and the latest request that was taken. With --ledger "unique" counts each (labels, timestamp) once, stale
- * markers and the scraper's own series (up, scrape_*) apart: set against what the fleet answered it tells what never
- * arrived, however often a sender repeats itself.
+ * markers and the scraper's own series (up, scrape_*: "report") apart: set against what the fleet answered it tells
+ * what never arrived, however often a sender repeats itself.
  *
  * One thread, one buffer per connection. The decoder is written for this file alone, so that a mistake in the
  * program's own encoder cannot be counted as right by the same mistake. Stops with its parent.
@@ -61,7 +61,7 @@ struct ledger {
 };
 
 struct stats {
-    uint64_t requests, refused, wire, raw, series, samples, stale, metadata, bad;
+    uint64_t requests, refused, wire, raw, series, samples, stale, report, metadata, bad;
     int64_t lag_max_ms, lag_sum_ms, first_ms, last_ms;
 };
 
@@ -203,7 +203,9 @@ static void count_sample(const struct field *sample, uint64_t labels_hash, bool 
         s->lag_max_ms = lag_ms;
     if (bits == STALE_BITS)
         s->stale++;
-    else if (receiver.has_ledger && !is_report)
+    else if (is_report)
+        s->report++;
+    else if (receiver.has_ledger)
         ledger_add(&receiver.ledger, hash_bytes(labels_hash, (const uint8_t *)&timestamp_ms, 8));
 }
 
@@ -280,9 +282,10 @@ static int print_stats(char *out, size_t size)
         "\"unique\":%llu}\n",
         (unsigned long long)s->requests, (unsigned long long)s->refused, (unsigned long long)s->wire,
         (unsigned long long)s->raw, (unsigned long long)s->series, (unsigned long long)s->samples,
-        (unsigned long long)s->stale, (unsigned long long)s->metadata, (unsigned long long)s->bad,
-        (long long)s->lag_max_ms, (long long)(s->samples ? s->lag_sum_ms / (int64_t)s->samples : 0),
-        (long long)s->first_ms, (long long)s->last_ms, (unsigned long long)receiver.ledger.count);
+        (unsigned long long)s->stale, (unsigned long long)s->report, (unsigned long long)s->metadata,
+        (unsigned long long)s->bad, (long long)s->lag_max_ms,
+        (long long)(s->samples ? s->lag_sum_ms / (int64_t)s->samples : 0), (long long)s->first_ms,
+        (long long)s->last_ms, (unsigned long long)receiver.ledger.count);
 }
 
 static int answer_get(const char *request, char *out, size_t size)
