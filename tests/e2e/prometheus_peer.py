@@ -204,7 +204,7 @@ class Recorder(Receiver):
                     ms |= (byte & 127) << shift
                     shift += 7
                 return labels, [(ms, int.from_bytes(entry[-15:-7], "little"))]
-        (labels, samples), = decode_write_request(b"\x0a" + _length(len(entry)) + entry)[0]
+        ((labels, samples),) = decode_write_request(b"\x0a" + _length(len(entry)) + entry)[0]
         self.known[entry[:-18]] = labels
         return labels, samples
 
