@@ -28,7 +28,7 @@ struct inspection {
     struct compressor compressor;
     char boot_id[BOOT_ID_SIZE];
     spool_file_fn *fn;
-    spool_record_fn *record;
+    enum err (*record)(void *ctx, uint32_t lane, const struct spool_request *r);
     void *ctx;
     struct diag *d;
 };
@@ -255,7 +255,9 @@ enum err spool_inspect(const char *directory, bool deep, spool_file_fn *fn, void
     return e;
 }
 
-enum err spool_inspect_requests(const char *directory, spool_record_fn *fn, void *ctx, struct diag *d)
+enum err spool_inspect_requests(const char *directory,
+                                enum err (*fn)(void *ctx, uint32_t lane, const struct spool_request *r), void *ctx,
+                                struct diag *d)
 {
     struct inspection x = {.directory = directory, .dir = -1, .record = fn, .ctx = ctx, .d = d};
     int lock = -1;

@@ -19,8 +19,9 @@ typedef void(spool_file_fn)(void *ctx, const struct spool_file_info *info);
 enum err spool_inspect(const char *directory, bool deep, spool_file_fn *fn, void *ctx, struct spool_ledger *ledger,
                        struct diag *d) MUST_USE;
 
-typedef enum err(spool_record_fn)(void *ctx, uint32_t lane, const struct spool_request *r);
 /* Every waiting request in order, lane by lane; fn answers OK to go on. */
-enum err spool_inspect_requests(const char *directory, spool_record_fn *fn, void *ctx, struct diag *d) MUST_USE;
+enum err spool_inspect_requests(const char *directory,
+                                enum err (*fn)(void *ctx, uint32_t lane, const struct spool_request *r), void *ctx,
+                                struct diag *d) MUST_USE;
 
 #endif

@@ -10,8 +10,8 @@
  *
  * The cursor makes each step one store: handing out sets inflight and moves head beyond it; done clears inflight and
  * counts; dropping the oldest moves head and counts. So a kill at any moment finds each sample in exactly one place.
- * What is dropped out of the middle (memory is full while older requests lie on a failing disk) is named by the range
- * gone_from .. gone_to until its batch is emptied.
+ * What is dropped out of the middle (memory is full while older requests lie on a failing disk) is named by gone_from
+ * .. gone_to until its batch is emptied.
  *
  * Dropping for space works by segments, oldest first: only a whole file gives anything back. The request that was
  * handed out is never dropped; its segment stays until it is done.
@@ -293,9 +293,11 @@ void queue_drop_aged(struct spool_lane *l)
 static void drop_queued(struct spool_lane *l, struct request *r, enum spool_reason reason)
 {
     struct cursor_slot *c = &l->cursor.now;
-    if (c->gone_to == 0 || c->gone_from <= l->last_on_disk)
-        c->gone_from = r->header.seq;
-    c->gone_to = r->header.seq;
+    if (r->batch >= 0 || r->open_file >= 0) { /* a start would find it there */
+        if (c->gone_to + 1 != r->header.seq)
+            c->gone_from = r->header.seq;
+        c->gone_to = r->header.seq;
+    }
     if (!l->peeked && c->inflight == r->header.seq)
         c->inflight = 0;
     count_dropped(l, reason, r->view.samples);

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 void fixture_init(struct fixture *f)
 {
@@ -118,6 +119,20 @@ void fixture_close(struct fixture *f)
     assert_int_equal(f->budget.disk_bytes, 0);
     assert_int_equal(f->budget.mapping_bytes, 0);
     assert_int_equal(f->budget.memory_bytes, 0);
+}
+
+static void ignore(struct io_job *job)
+{
+    struct spool_lane *l = CONTAINER_OF(job, struct lane_job, io)->lane;
+    l->job_busy = false;
+}
+
+void fixture_abandon_unheard(struct fixture *f)
+{
+    for (int i = 0; i < LANES; i++)
+        if (f->lanes[i])
+            f->lanes[i]->job.io.done = ignore;
+    fixture_abandon(f);
 }
 
 void fixture_abandon(struct fixture *f)

@@ -28,7 +28,8 @@ struct spool_lane *fixture_lane(struct fixture *f, uint32_t lane); /* opened whe
 void fixture_close(struct fixture *f);                             /* lanes and spool, in good order */
 /* As a kill would leave it: nothing is sealed, nothing written; only the lock is let go. */
 void fixture_abandon(struct fixture *f);
-void fixture_turn(struct fixture *f, int ms); /* runs the loop for so long */
+void fixture_abandon_unheard(struct fixture *f); /* and the I/O thread's last answer never arrived */
+void fixture_turn(struct fixture *f, int ms);    /* runs the loop for so long */
 /* Turns until the lanes have nothing in flight. */
 void fixture_settle(struct fixture *f);
 
