@@ -311,8 +311,9 @@ static struct last_line last_line(struct bench *b, const char *name)
     return l;
 }
 
-/* Everything was delivered, and the receiver agrees. */
-static void all_arrived(struct bench *b, const char *name, const struct receiver *r)
+/* Everything was delivered, and the receiver agrees; a destination that was closed with a request on the way may have
+ * got that one twice. */
+static void all_arrived_once_or_twice(struct bench *b, const char *name, const struct receiver *r)
 {
     struct last_line l = last_line(b, name);
 
@@ -321,8 +322,14 @@ static void all_arrived(struct bench *b, const char *name, const struct receiver
     assert_int_equal(l.read, l.delivered);
     assert_int_equal(l.waiting, 0);
     assert_int_equal(l.dropped, 0);
-    assert_int_equal(l.delivered, r->samples);
+    assert_true(l.delivered <= r->samples);
     assert_true(l.read > 0);
+}
+
+static void all_arrived(struct bench *b, const char *name, const struct receiver *r)
+{
+    all_arrived_once_or_twice(b, name, r);
+    assert_int_equal(last_line(b, name).delivered, r->samples);
 }
 
 static void run_simple(uint32_t workers, bool memory)
@@ -385,7 +392,7 @@ static void run_reload(uint32_t workers)
     world_until(b->loop, b->receivers[0].seen[2] && b->scrapes[0] > gone);
     program_stop(b->program, NULL);
     finish(b);
-    all_arrived(b, "r0", &b->receivers[0]);
+    all_arrived_once_or_twice(b, "r0", &b->receivers[0]);
     all_arrived(b, "r1", &b->receivers[1]);
     all_arrived(b, "r2", &b->receivers[2]);
     assert_non_null(strstr(b->logged.p, "msg=\"destination removed\""));
@@ -415,7 +422,7 @@ static void test_a_destination_that_is_back_too_soon(void **state)
     world_until(b->loop, reload(b, "0", "01", &d) == OK);
     program_stop(b->program, NULL);
     finish(b);
-    all_arrived(b, "r0", &b->receivers[0]);
+    all_arrived_once_or_twice(b, "r0", &b->receivers[0]);
     all_arrived(b, "r1", &b->receivers[1]);
     close_bench(b);
 }
