@@ -390,7 +390,7 @@ static bool append_due(const struct spool_lane *l, const struct request *r, uint
     return pressed || r->uncounted || r->open_file >= 0 || now - r->queued_ms >= APPEND_AFTER_MS;
 }
 
-static void write_failed(struct spool_lane *l, int error)
+static void write_failed(struct spool_lane *l, const char *why)
 {
     l->failing = true;
     l->retry_at_ms = loop_now_ms(l->loop) + RETRY_MS;
@@ -399,7 +399,7 @@ static void write_failed(struct spool_lane *l, int error)
     if (spool_log_allow(l->s, &suppressed))
         log_error(l->s->o.log, "the spool cannot be written; requests stay in memory, and it is tried again",
                   F_C("destination", l->s->o.destination), F_C("spool", l->s->o.directory), F_INT("lane", l->index),
-                  F_C("err", strerror(error)), F_INT("waiting", l->ledger.waiting),
+                  F_C("err", why), F_INT("waiting", l->ledger.waiting),
                   F_INT("dropped_memory", l->cursor.now.dropped[DROP_MEMORY]), F_INT("suppressed", suppressed));
     queue_count_groups(l);
     queue_shed_memory(l);
@@ -421,7 +421,7 @@ static bool gather_append(struct spool_lane *l, uint64_t now)
     if (!due)
         return false;
     if (!queue_make_space(l, bytes < APPEND_BYTES ? bytes : APPEND_BYTES)) {
-        write_failed(l, ENOSPC);
+        write_failed(l, "the file system is nearly full; a tenth of it is left free");
         return false;
     }
     bytes = 0;
@@ -653,7 +653,7 @@ static void take_append(struct spool_lane *l)
     }
     l->unsynced = l->unsynced || j->written;
     if (j->append_error)
-        write_failed(l, j->append_error);
+        write_failed(l, strerror(j->append_error));
     j->n_append = j->written = 0;
 }
 
