@@ -274,18 +274,31 @@ static void take_request(const char *body, size_t n, bool is_v2)
 static int print_stats(char *out, size_t size)
 {
     const struct stats *s = &receiver.stats;
-    return snprintf(
-        out, size,
-        "{\"requests\":%llu,\"refused\":%llu,\"wire\":%llu,\"raw\":%llu,\"series\":%llu,\"samples\":%llu,\"stale\":%"
-        "llu,"
-        "\"metadata\":%llu,\"bad\":%llu,\"lag_max_ms\":%lld,\"lag_mean_ms\":%lld,\"first_ms\":%lld,\"last_ms\":%lld,"
-        "\"unique\":%llu}\n",
-        (unsigned long long)s->requests, (unsigned long long)s->refused, (unsigned long long)s->wire,
-        (unsigned long long)s->raw, (unsigned long long)s->series, (unsigned long long)s->samples,
-        (unsigned long long)s->stale, (unsigned long long)s->report, (unsigned long long)s->metadata,
-        (unsigned long long)s->bad, (long long)s->lag_max_ms,
-        (long long)(s->samples ? s->lag_sum_ms / (int64_t)s->samples : 0), (long long)s->first_ms,
-        (long long)s->last_ms, (unsigned long long)receiver.ledger.count);
+    int64_t lag_mean_ms = s->samples ? s->lag_sum_ms / (int64_t)s->samples : 0;
+    const struct {
+        const char *name;
+        int64_t value;
+    } shown[] = {
+        {"requests", s->requests},
+        {"refused", s->refused},
+        {"wire", s->wire},
+        {"raw", s->raw},
+        {"series", s->series},
+        {"samples", s->samples},
+        {"stale", s->stale},
+        {"report", s->report},
+        {"metadata", s->metadata},
+        {"bad", s->bad},
+        {"first_ms", s->first_ms},
+        {"last_ms", s->last_ms},
+        {"lag_max_ms", s->lag_max_ms},
+        {"lag_mean_ms", lag_mean_ms},
+        {"unique", receiver.ledger.count},
+    };
+    int n = 0;
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        n += snprintf(out + n, size - n, "%s\"%s\":%lld", i ? "," : "{", shown[i].name, (long long)shown[i].value);
+    return n + snprintf(out + n, size - n, "}\n");
 }
 
 static int answer_get(const char *request, char *out, size_t size)
