@@ -6,7 +6,9 @@
  * peer is a struct of some 60 bytes, its URL and a connection. `route` decides per URL: a proxy or not, libcurl or
  * plain sockets. `name` finds addresses by the resolver, for both transports. `turn` bounds how many connect at once (a
  * connecting curl handle holds 16 KB, a SYN to nowhere holds it for the whole time-out); whoever has an open connection
- * goes ahead, the others wait first come, first served, inside their own deadline. Redirects are followed here and not
+ * goes ahead, the others wait first come, first served, inside their own deadline. A connect that is not through after
+ * 200 ms passes its turn on, so that thousands of addresses that never answer do not keep the healthy from connecting;
+ * when so many of them are waiting that descriptors are short, peers that were slow the last time queue behind. Redirects are followed here and not
  * by libcurl, so that names are resolved by us, both transports behave alike, and what leaves the host is decided once.
  *
  * Invariants:
@@ -31,6 +33,8 @@
 
 enum {
     MAX_CONNECTING_DEFAULT = 256,
+    MAX_SLOW_DEFAULT = 1024,
+    YOUNG_MS = 200,
     MAX_REDIRECTS = 10,
     MAX_URL_BYTES = 16 * 1024,
     MAX_SPARE = 64,
@@ -136,16 +140,52 @@ static void kick(struct http_client *c)
     }
 }
 
+static void kick_queues(struct http_client *c)
+{
+    if (c->queued.first || c->suspects.first) {
+        kick(c);
+    }
+}
+
 static void release_turn(struct exchange *x)
 {
-    if (!x->connecting) {
+    struct http_client *c = x->client;
+    timer_stop(&x->young);
+    if (!x->connecting && !x->slow) {
         return;
     }
-    x->connecting = false;
-    x->client->n_connecting--;
-    if (x->client->queued.first) {
-        kick(x->client);
+    x->peer->suspect = x->slow;
+    c->n_connecting -= x->connecting;
+    c->n_slow -= x->slow;
+    x->connecting = x->slow = false;
+    kick_queues(c);
+}
+
+/* Whoever answers does so soon: a connect that does not passes its turn on and holds a descriptor alone. */
+static void connect_is_slow(struct timer *t)
+{
+    struct exchange *x = CONTAINER_OF(t, struct exchange, young);
+    struct http_client *c = x->client;
+    if (c->n_slow >= c->limits.max_slow) {
+        return; /* it keeps its turn: descriptors are what is short now */
     }
+    x->connecting = false;
+    x->slow = true;
+    c->n_connecting--;
+    c->n_slow++;
+    kick_queues(c);
+}
+
+static void take_turn(struct exchange *x)
+{
+    x->connecting = true;
+    x->client->n_connecting++;
+    timer_start(x->client->loop, &x->young, YOUNG_MS, connect_is_slow);
+}
+
+static bool may_connect(const struct http_client *c, bool suspect)
+{
+    return c->n_connecting < c->limits.max_connecting && (!suspect || c->n_slow < c->limits.max_slow);
 }
 
 void exchange_connected(struct exchange *x)
@@ -234,8 +274,11 @@ static void kick_due(struct timer *t)
         exchange_deliver(c->ended.first);
     }
     c->holding++;
-    while (c->queued.first && c->n_connecting < c->limits.max_connecting && !c->freed) {
+    while (c->queued.first && may_connect(c, false) && !c->freed) {
         exchange_turn(c->queued.first);
+    }
+    while (c->suspects.first && may_connect(c, true) && !c->freed) {
+        exchange_turn(c->suspects.first);
     }
     c->holding--;
 }
@@ -457,14 +500,13 @@ static void exchange_turn(struct exchange *x)
 {
     struct http_client *c = x->client;
     bool warm = x->via == &curl_transport && x->peer->curl_warm && !x->redirects;
-    if (!warm && c->n_connecting >= c->limits.max_connecting) {
+    if (!warm && !may_connect(c, x->peer->suspect)) {
         x->state = EXCHANGE_QUEUED;
-        list_move(&c->queued, x);
+        list_move(x->peer->suspect ? &c->suspects : &c->queued, x);
         return;
     }
     if (!warm) {
-        x->connecting = true;
-        c->n_connecting++;
+        take_turn(x);
     }
     exchange_run(x);
 }
@@ -701,6 +743,7 @@ struct http_client *http_client_new(struct loop *loop, struct log *log, const st
     c->loop = loop;
     c->log = log;
     c->limits = *limits;
+    c->limits.max_slow = limits->max_slow ? limits->max_slow : MAX_SLOW_DEFAULT;
     c->limits.max_connecting = limits->max_connecting ? limits->max_connecting : MAX_CONNECTING_DEFAULT;
     c->poller = poller_new(loop);
     c->resolver = resolver_new(loop, c->poller);
@@ -741,6 +784,9 @@ void http_client_free(struct http_client *c)
     }
     while (c->running.first) {
         exchange_cancel(c->running.first);
+    }
+    while (c->suspects.first) {
+        exchange_cancel(c->suspects.first);
     }
     while (c->queued.first) {
         exchange_cancel(c->queued.first);

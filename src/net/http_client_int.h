@@ -56,9 +56,10 @@ struct http_client {
     struct curl_pool *curl;
     struct exchange_list running; /* names being looked up, and exchanges that a transport has */
     struct exchange_list queued;  /* wait until fewer than max_connecting connect */
+    struct exchange_list suspects; /* the same, behind them: their peers did not answer in time before */
     struct exchange_list ended;   /* their `done` is due */
     struct exchange *spare;       /* ready for use, linked by next */
-    uint32_t n_spare, n_connecting, n_peers;
+    uint32_t n_spare, n_connecting, n_slow, n_peers;
     uint32_t holding; /* > 0: a caller of http_start is below us on the stack, `done` must wait */
     bool freed, closed;
     struct timer kick;    /* ends what is in `ended`, starts what is in `queued` */
@@ -78,6 +79,7 @@ struct http_peer {
     struct curl_multi *multi; /* chosen at the first request through curl */
     int fd;                   /* of the plain transport's connection, -1 */
     bool curl_warm;           /* curl most likely has a connection for it */
+    bool suspect;             /* its last connect was slow */
     uint16_t url_n;
     char url[];
 };
@@ -95,6 +97,8 @@ struct exchange {
     enum exchange_state state;
     enum err err;
     bool connecting; /* counted in n_connecting */
+    bool slow;       /* no longer there, counted in n_slow */
+    struct timer young; /* while connecting: a connect that takes this long is slow */
     bool left_host;  /* a redirect has led elsewhere: no credentials any more */
     bool authorized; /* `authorization` is valid */
     uint8_t redirects;

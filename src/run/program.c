@@ -92,6 +92,13 @@ static void set_budget(struct program *p)
                  F_C("next", "what waits when the process ends is lost and counted in the last line"));
 }
 
+/* Half of the descriptors may wait for addresses that do not answer; the rest is for those that do. */
+static uint32_t max_slow(uint32_t n_workers)
+{
+    uint64_t files = machine_raise_files() / 2 / n_workers;
+    return files > 100000 ? 100000 : (uint32_t)files;
+}
+
 static void start_workers(struct program *p)
 {
     p->n_workers = count_workers(&p->o);
@@ -106,6 +113,7 @@ static void start_workers(struct program *p)
             .adjust_timestamps = p->o.adjust_timestamps,
             .timestamp_tolerance_ms = p->o.timestamp_tolerance_ms,
             .max_connecting = MAX_CONNECTING,
+            .max_slow = max_slow(p->n_workers),
         };
         p->workers[i] = worker_new(&o);
     }

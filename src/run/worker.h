@@ -22,7 +22,7 @@ struct worker_options {
     struct counters *counters;
     bool adjust_timestamps;
     int64_t timestamp_tolerance_ms;
-    uint32_t max_connecting;
+    uint32_t max_connecting, max_slow; /* net/http_client.h */
 };
 
 struct worker *worker_new(const struct worker_options *o);
