@@ -42,11 +42,11 @@ O := $(BUILD)$(if $(variant),/$(subst $(space),-,$(variant)))
 
 # ---- flags -----------------------------------------------------------------------------------------------------------
 
-packages := libuv libcurl libmicrohttpd openssl yaml-0.1 jansson libzstd libdeflate zlib re2 libcares
+packages := libuv libcurl libmicrohttpd openssl yaml-0.1 libzstd libdeflate zlib re2 libcares
 machine  := $(shell uname -m)
 
 # Asked once a build directory: pkg-config costs more than the rest of an empty build.
-ifneq ($(filter-out help clean format check deps deps-build man test,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean format check demo deps deps-build man test,$(or $(MAKECMDGOALS),all)),)
 $(shell mkdir -p $(O))
 ifeq ($(wildcard $(O)/packages.mk),)
 ifneq ($(shell pkg-config --exists $(packages) && echo yes),yes)
@@ -218,8 +218,10 @@ deps-build: ## install only what the build needs
 	$(quiet)tools/deps build
 
 .PHONY: demo bench chaos conformance
-demo: $(O)/leadline ## a small fleet, leadline and a receiver on this machine, to look at
-	$(quiet)tools/demo $(O)/leadline
+demo: ## a real exporter, leadline and a real store on this machine, to look at [DURATION=seconds]
+	$(quiet)tools/deps demo
+	$(quiet)$(MAKE) --no-print-directory -j$(shell nproc) all
+	$(quiet)DURATION=$(DURATION) tools/demo $(O)/leadline
 bench: $(O)/leadline ## leadline beside its peers: CPU, memory, bytes
 	$(quiet)tests/bench/run $(O)/leadline
 chaos: $(O)/leadline ## kill, stall and refuse at random; the ledger must balance

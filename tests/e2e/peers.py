@@ -248,7 +248,7 @@ class Receiver(Listener):
         self.policy = None
         self.lose_answers = 0
         self.check_order = check_order
-        self.accepted = self.refused = 0
+        self.accepted = self.refused = self.repeats = 0
         super().__init__(host, port)
 
     @property
@@ -313,7 +313,10 @@ class Receiver(Listener):
                 fresh[labels] = (ms, bits)
         for labels, samples in series:
             for ms, bits in samples:
-                self.samples.append(Sample(labels, ms, bits, number))
+                if self.last.get(labels) == (ms, bits):
+                    self.repeats += 1  # an exact repeat is taken, and is no second sample
+                else:
+                    self.samples.append(Sample(labels, ms, bits, number))
         self.last.update(fresh)
         return None
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from agent import until
-from conftest import config
+from fixtures import config
 
 GOOD = "# TYPE good gauge\n" + "".join(f'good{{i="{i}"}} {i}\n' for i in range(20))
 NEIGHBOURS = 20  # more than lanes: some share the lane of the bad one

@@ -3,7 +3,7 @@
 import time
 
 from agent import ledger_of, until
-from conftest import config
+from fixtures import config
 
 PAGE = "a 1\nb 2\n"
 

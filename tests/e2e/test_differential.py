@@ -31,6 +31,7 @@ REPORT = {
     "scrape_sample_limit",
     "scrape_body_size_bytes",
 }
+GONE_AFTER_RELOAD = ("reload_target_relabel", "reload_target_drop")
 EXTERNAL = {
     "region": "ext",
     "Zone": "ext-zone",
@@ -104,12 +105,14 @@ class Run:
         self.files = FileTargets(self)
         self.trouble = []
         self.made = {}
+        self.reloaded = False
 
     def config(self, side):
         write = {"queue_config": {"batch_send_deadline": "300ms", "max_shards": 1, "min_shards": 1}}
         return {
             "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "external_labels": EXTERNAL},
-            "scrape_configs": [c.scrape_config(self.stage.address) for c in self.cases.values()] + [self.files.scrape_config()],
+            "scrape_configs": [c.scrape_config(self.stage.address, self.reloaded) for c in self.cases.values()]
+            + [self.files.scrape_config()],
             "remote_write": [
                 {"url": side.plain.url, "name": "plain", "metadata_config": {"send": True, "send_interval": "2s"}, **write},
                 {
@@ -144,6 +147,36 @@ class Run:
                 return False
         return True
 
+    def reload(self):
+        self.reloaded = True
+        for side in self.sides.values():
+            before = self.ups_after_reload(side)
+            side.agent.configure(self.config(side))
+            status, text = side.agent.reload()
+            assert status == 200, text
+            side.settled = {job: n + 4 for job, n in before.items()}
+        for side in self.sides.values():
+            try:
+                until(lambda: self.settled(side), f"{side.who}: scrapes after the reload", patience_s=20)
+            except AssertionError as e:
+                self.trouble.append(str(e))
+
+    def ups_after_reload(self, side):
+        counts = {c.name: 0 for c in self.cases.values() if c.after is not None}
+        for labels, samples in side.scrapes().items():
+            job = dict(labels)["job"]
+            if job in counts:
+                counts[job] += len(samples)
+        return counts
+
+    def settled(self, side):
+        """Four more scrapes of each job that changed; one that lost its target has the target's markers."""
+        counts = self.ups_after_reload(side)
+        gone = [v for k, v in side.scrapes().items() if dict(k)["job"] in GONE_AFTER_RELOAD and dict(k)["k"] == "v"]
+        return all(v[-1][1] == STALE_BITS for v in gone) and all(
+            counts[job] >= n for job, n in side.settled.items() if job != "reload_target_drop"
+        )
+
     def play(self):
         self.start()
         try:
@@ -157,6 +190,7 @@ class Run:
                     print(f"{side.who}: not finished: {side.waiting_for}")  # the comparison says what is missing
                     break
                 time.sleep(0.1)
+        self.reload()
         for side in self.sides.values():
             side.targets = side.agent.api("targets?state=any")
         self.requests, self.first_headers, base_ms = self.stage.state()
@@ -268,7 +302,7 @@ def series_of(run, which):
             if name == "scrape_duration_seconds":
                 for who in by_side:
                     by_side[who] = [("stale" if b == "stale" else "any", t) for b, t in by_side[who]]
-            if job == FileTargets.NAME:
+            if job == FileTargets.NAME or (job in run.cases and run.cases[job].after is not None):
                 for who in by_side:
                     by_side[who] = collapsed(by_side[who])
             elif name in REPORT or is_steady(run, job):
@@ -317,10 +351,12 @@ FAILING = {
     "bad_name",
     "nameless",
 }
+CONSTANT_TIMES = {"stamps", "stamps_vanish", "stamps_vanish_tracked", "file_sd", "reload_extra"}
+CONSTANT_TIMES |= {"reload_metric_relabel", "reload_metric_drop", "reload_metric_undrop"}
 EXPLAINED = {
     # A page that fails half way.
     1: lambda l, ours, theirs: fails(l) and ours == without_leading_markers(theirs),
-    2: lambda l, ours, theirs: l["job"] == "sample_limit"
+    2: lambda l, ours, theirs: l["job"] in ("sample_limit", "reload_limit")
     and ours
     and values_of(ours) == values_of(theirs)
     and l["__name__"] not in REPORT,
@@ -333,13 +369,15 @@ EXPLAINED = {
     # Timestamps of the exposition.
     6: lambda l, ours, theirs: l["job"] == "dupes" and l["__name__"] == "ts_du" and rising(ours) and not rising(theirs),
     7: lambda l, ours, theirs: l["__name__"] == "ts_lag" and not theirs and len(ours) == 4,
-    8: lambda l, ours, theirs: l["job"] in ("stamps", "stamps_vanish", "stamps_vanish_tracked", "file_sd")
-    and l["__name__"] == "scrape_series_added",
+    8: lambda l, ours, theirs: l["job"] in CONSTANT_TIMES and l["__name__"] == "scrape_series_added",
     9: lambda l, ours, theirs: l["job"] == "stamps_tracked"
     and l["__name__"] == "ts_come_and_go"
     and values_of(ours) == values_of(theirs),
     # The sign of zero.
     10: lambda l, ours, theirs: plain_zeros(ours) == theirs,
+    # A reload that gives targets another interval, or ends them.
+    15: lambda l, ours, theirs: l["job"] in ("reload_interval", "reload_target_relabel", "reload_target_drop")
+    and l["__name__"] == "scrape_series_added",
 }
 
 

@@ -4,7 +4,7 @@ import json
 import os
 
 from agent import until
-from conftest import config
+from fixtures import config
 
 PAGE = "a 1\n"
 

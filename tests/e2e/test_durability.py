@@ -7,7 +7,7 @@ import time
 import pytest
 
 from agent import ledger_of, until
-from conftest import config
+from fixtures import config
 
 SEED = int(os.environ.get("LEADLINE_SEED", "20260101"))
 ROUNDS = int(os.environ.get("LEADLINE_KILLS", "3"))

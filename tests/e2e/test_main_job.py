@@ -1,7 +1,7 @@
 """The main job: scrape, deliver, account."""
 
 from agent import ledger_of, until
-from conftest import config
+from fixtures import config
 
 PAGE = "# TYPE requests_total counter\nrequests_total{code=\"200\"} 5\nrequests_total{code=\"500\"} 1\n# TYPE temp gauge\ntemp 21.5\n"
 

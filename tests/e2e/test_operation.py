@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from agent import BINARY, until
-from conftest import config
+from fixtures import config
 
 PAGE = "a 1\n"
 

@@ -194,10 +194,11 @@ void spool_lane_seal(struct spool_lane *l)
 
 void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts *c)
 {
-    CHECK(!l->in_group && n <= l->spool->room_bytes - l->n && c->read == c->samples + c->dropped_relabel);
+    CHECK(!l->in_group && n <= l->spool->room_bytes - l->n && c->read == c->samples + c->dropped_relabel + c->dropped_unsendable);
     CHECK((n == 0) == (c->samples == 0));
     l->ledger.read += c->read;
     l->ledger.dropped[DROP_RELABEL] += c->dropped_relabel;
+    l->ledger.dropped[DROP_UNSENDABLE] += c->dropped_unsendable;
     l->ledger.waiting += c->samples;
     if (n == 0)
         return;
@@ -223,10 +224,11 @@ void spool_lane_group_begin(struct spool_lane *l)
 
 void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_counts *c)
 {
-    CHECK(l->in_group && n <= l->spool->room_bytes && c->read == c->samples + c->dropped_relabel);
+    CHECK(l->in_group && n <= l->spool->room_bytes && c->read == c->samples + c->dropped_relabel + c->dropped_unsendable);
     l->group_counts.read += c->read;
     l->group_counts.samples += c->samples;
     l->group_counts.dropped_relabel += c->dropped_relabel;
+    l->group_counts.dropped_unsendable += c->dropped_unsendable;
     l->spool->parts_added++;
     if (n == 0)
         return;
@@ -245,6 +247,7 @@ void spool_lane_group_end(struct spool_lane *l)
     l->ledger.read += l->group_counts.read;
     l->ledger.waiting += l->group_counts.samples;
     l->ledger.dropped[DROP_RELABEL] += l->group_counts.dropped_relabel;
+    l->ledger.dropped[DROP_UNSENDABLE] += l->group_counts.dropped_unsendable;
     for (uint32_t i = 0; i < l->n_group; i++)
         fake_push(l, l->group[i]);
     l->spool->groups_ended++;
