@@ -38,7 +38,8 @@ static const char style[] =
     "border-radius:8px;padding:.7rem;overflow:auto}summary{cursor:pointer}"
     "@media(max-width:640px){.flow{flex-direction:column}.flow>.arrow{transform:rotate(90deg)}"
     "table,tbody,tr,td{display:block}thead{display:none}tr{border-top:1px solid var(--line);padding:.4rem 0}"
-    "td,td.n{border:0;text-align:left;padding:.1rem .8rem}td[data-l]::before{content:attr(data-l) \": \";"
+    "td,td.n{border:0;text-align:left;padding:.1rem "
+    ".8rem}td:empty{display:none}td[data-l]::before{content:attr(data-l) \": \";"
     "color:var(--dim)}}";
 
 static void put_escaped(struct buf *out, struct str s)
@@ -235,13 +236,15 @@ static void put_sink_card(const struct web_sink *s, int64_t now_ms, struct buf *
 
 static void put_flow(struct web *w, const struct web_snapshot *s, struct buf *out)
 {
-    buf_c(out, "<div class=\"flow\"><div>");
+    buf_c(out, "<div class=\"flow\"><div><div class=\"dim\">scraped</div>");
     for (uint32_t i = 0; i < s->n_pools; i++)
         put_pool_card(w, &s->pools[i], out);
     if (s->n_pools == 0)
         buf_c(out, "<div class=\"card warn\">no scrape_configs</div>");
-    buf_c(out,
-          "</div><div class=\"arrow\">&#10132;</div><div><div class=\"card\"><b>leadline</b><br><span class=\"big\">");
+    buf_c(
+        out,
+        "</div><div class=\"arrow\">&#10132;</div><div><div class=\"dim\">shaped and spooled</div><div class=\"card\">"
+        "<b>leadline</b><br><span class=\"big\">");
     put_number(out, s->series);
     buf_printf(out,
                "</span> metrics known<br><span class=\"dim\">%u worker%s</span></div></div>"
