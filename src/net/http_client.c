@@ -6,10 +6,11 @@
  * peer is a struct of some 60 bytes, its URL and a connection. `route` decides per URL: a proxy or not, libcurl or
  * plain sockets. `name` finds addresses by the resolver, for both transports. `turn` bounds how many connect at once (a
  * connecting curl handle holds 16 KB, a SYN to nowhere holds it for the whole time-out); whoever has an open connection
- * goes ahead, the others wait first come, first served, inside their own deadline. A connect that is not through after
- * 200 ms passes its turn on, so that thousands of addresses that never answer do not keep the healthy from connecting;
- * when so many of them are waiting that descriptors are short, peers that were slow the last time queue behind. Redirects are followed here and not
- * by libcurl, so that names are resolved by us, both transports behave alike, and what leaves the host is decided once.
+ * goes ahead, the others wait first come, first served, inside their own deadline. A connect that is not through
+ * after 200 ms passes its turn on, so that thousands of addresses that never answer do not keep the healthy from
+ * connecting; when so many of them wait that descriptors are short, peers that were slow the last time queue behind.
+ * Redirects are followed here and not by libcurl, so that names are resolved by us, both transports behave alike, and
+ * what leaves the host is decided once.
  *
  * Invariants:
  *  - an exchange is in exactly one list (running, queued, ended) until its `done` runs, and peer->x points to it;

@@ -30,7 +30,7 @@ struct http_client_limits {
                                 0: 256 */
     const char *user_agent;  /* static */
     enum http_transport transport;
-    uint32_t max_slow;       /* connections that have been opening for 200 ms: they hold no turn, but a descriptor; 0 = 1024 */
+    uint32_t max_slow; /* connections that have been opening for 200 ms: they hold no turn, but a descriptor; 0: 1024 */
 };
 
 enum { HTTP_MAX_BODY_DEFAULT = 64 * 1024 * 1024 }; /* when a request's max_body is 0 */

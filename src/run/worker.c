@@ -435,7 +435,8 @@ static void on_sweep(struct timer *t)
 
 static void set_up(struct worker *w)
 {
-    struct http_client_limits limits = {.max_connecting = w->o.max_connecting, .max_slow = w->o.max_slow, .user_agent = LEADLINE_USER_AGENT};
+    struct http_client_limits limits = {
+        .max_connecting = w->o.max_connecting, .max_slow = w->o.max_slow, .user_agent = LEADLINE_USER_AGENT};
 
     w->http = http_client_new(w->loop, w->o.log, &limits);
     w->intern = intern_new();

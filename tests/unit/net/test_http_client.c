@@ -330,7 +330,7 @@ static void few_connect_at_once(void **out)
     assert_int_equal(slow[2].err, ERR_TIMEOUT);
     assert_false(slow[0].done);
     assert_false(s->a.done);
-    fixture_run_until(s->loop, &s->a.done); /* the others are slow: they have passed their turns on, and go on waiting */
+    fixture_run_until(s->loop, &s->a.done); /* the others have passed their turns on, and go on waiting */
     assert_int_equal(s->a.err, OK);
     assert_false(slow[0].done || slow[1].done);
     for (int i = 0; i < 3; i++) {
