@@ -94,22 +94,14 @@ static int run(const struct flags *f)
 
 int cmd_check(int argc, char **argv)
 {
-    struct flags f;
-    struct diag d = {0};
-    AUTO_BUF help = {0};
-    int status = 1;
-
-    flags_init(&f, "leadline check", "Checks a configuration file and prints the plan that it compiles to.", specs,
-               COUNT_OF(specs), 1000);
-    if (flags_parse(&f, argc, argv, &d)) {
-        fprintf(stderr, "leadline check: error: %s, try --help\n", d.text);
-    } else if (flags_bool(&f, "help")) {
-        flags_print_help(&f, &help);
-        fputs(help.p, stdout);
-        status = 0;
-    } else {
-        status = run(&f);
-    }
-    flags_release(&f);
-    return status;
+    static const struct flags_command command = {
+        .program = "leadline check",
+        .summary = "Checks a configuration file and prints the plan that it compiles to.",
+        .specs = specs,
+        .n_specs = COUNT_OF(specs),
+        .max_rest = 1000,
+        .bad_usage = 1,
+        .run = run,
+    };
+    return flags_run(&command, argc, argv);
 }

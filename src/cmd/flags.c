@@ -5,6 +5,7 @@
  */
 #include "cmd/flags.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -333,4 +334,25 @@ void flags_print_help(const struct flags *f, struct buf *out)
         buf_c(out, "\nleadline's own:\n");
         print_flags(f, true, out);
     }
+}
+
+int flags_run(const struct flags_command *c, int argc, char **argv)
+{
+    struct flags f;
+    struct diag d = {0};
+    AUTO_BUF help = {0};
+    int status = 0;
+
+    flags_init(&f, c->program, c->summary, c->specs, c->n_specs, c->max_rest);
+    if (flags_parse(&f, argc, argv, &d)) {
+        fprintf(stderr, "%s: error: %s, try --help\n", c->program, d.text);
+        status = c->bad_usage;
+    } else if (flags_bool(&f, "help")) {
+        flags_print_help(&f, &help);
+        fputs(help.p, stdout);
+    } else {
+        status = c->run(&f);
+    }
+    flags_release(&f);
+    return status;
 }

@@ -58,6 +58,17 @@ void flags_release(struct flags *f);
 enum err flags_parse(struct flags *f, int argc, char **argv, struct diag *d) MUST_USE;
 void flags_print_help(const struct flags *f, struct buf *out);
 
+/* A whole command: parses, answers --help (every table has it), else runs. A bad command line is said on standard error
+ * and gives the status bad_usage. */
+struct flags_command {
+    const char *program, *summary;
+    const struct flag_spec *specs;
+    uint32_t n_specs, max_rest;
+    int bad_usage;
+    int (*run)(const struct flags *f);
+};
+int flags_run(const struct flags_command *c, int argc, char **argv);
+
 bool flags_given(const struct flags *f, const char *name);
 bool flags_bool(const struct flags *f, const char *name);
 /* The last value given, else the default, else "". */

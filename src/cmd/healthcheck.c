@@ -44,22 +44,14 @@ static int run(const struct flags *f)
 
 int cmd_healthcheck(int argc, char **argv)
 {
-    struct flags f;
-    struct diag d = {0};
-    AUTO_BUF help = {0};
-    int status = 1;
-
-    flags_init(&f, "leadline healthcheck", "Asks a running leadline on this host whether it is healthy.", specs,
-               COUNT_OF(specs), 0);
-    if (flags_parse(&f, argc, argv, &d)) {
-        fprintf(stderr, "leadline healthcheck: error: %s, try --help\n", d.text);
-    } else if (flags_bool(&f, "help")) {
-        flags_print_help(&f, &help);
-        fputs(help.p, stdout);
-        status = 0;
-    } else {
-        status = run(&f);
-    }
-    flags_release(&f);
-    return status;
+    static const struct flags_command command = {
+        .program = "leadline healthcheck",
+        .summary = "Asks a running leadline on this host whether it is healthy.",
+        .specs = specs,
+        .n_specs = COUNT_OF(specs),
+        .max_rest = 0,
+        .bad_usage = 1,
+        .run = run,
+    };
+    return flags_run(&command, argc, argv);
 }

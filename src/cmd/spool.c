@@ -284,22 +284,14 @@ static int run(const struct flags *f)
 
 int cmd_spool(int argc, char **argv)
 {
-    struct flags f;
-    struct diag d = {0};
-    AUTO_BUF help = {0};
-    int status = 2;
-
-    flags_init(&f, "leadline spool ls|verify|replay", "Shows, proves or delivers what waits in a spool directory.",
-               specs, COUNT_OF(specs), 3);
-    if (flags_parse(&f, argc, argv, &d)) {
-        fprintf(stderr, "leadline spool: error: %s, try --help\n", d.text);
-    } else if (flags_bool(&f, "help")) {
-        flags_print_help(&f, &help);
-        fputs(help.p, stdout);
-        status = 0;
-    } else {
-        status = run(&f);
-    }
-    flags_release(&f);
-    return status;
+    static const struct flags_command command = {
+        .program = "leadline spool ls|verify|replay",
+        .summary = "Shows, proves or delivers what waits in a spool directory.",
+        .specs = specs,
+        .n_specs = COUNT_OF(specs),
+        .max_rest = 3,
+        .bad_usage = 2,
+        .run = run,
+    };
+    return flags_run(&command, argc, argv);
 }
