@@ -147,7 +147,8 @@ static void take_totals(struct lane_totals *t, const struct open_slot *s)
 {
     if (s->commit < t->commit)
         return;
-    *t = (struct lane_totals){.commit = s->commit, .read = s->read, .relabel = s->relabel, .group = s->group};
+    *t = (struct lane_totals){
+        .commit = s->commit, .read = s->read, .relabel = s->relabel, .unsendable = s->unsendable, .group = s->group};
 }
 
 /* How much of the batch can be trusted; its borders are complete and fit. */
@@ -194,7 +195,8 @@ static struct request *open_request(struct finder *x, struct open_found *o, cons
                                     .protocol = o->header.protocol,
                                     .compression = x->o->compression,
                                     .read = s->read,
-                                    .relabel = s->relabel};
+                                    .relabel = s->relabel,
+                                    .unsendable = s->unsendable};
     return request_seal(x->o->compressor, &source);
 }
 
@@ -288,6 +290,7 @@ static void group_step(struct finder *x, struct group_walk *g, const struct segm
             x->f->totals.group = h->group;
             x->f->totals.read += h->group_read;
             x->f->totals.relabel += h->group_relabel;
+            x->f->totals.unsendable += h->group_unsendable;
         }
         *g = (struct group_walk){0};
     }
@@ -318,6 +321,7 @@ static enum err walk_segment(struct finder *x, int fd, const char *name, struct 
         if (h.read > x->f->totals.read && x->f->totals.commit == 0) {
             x->f->totals.read = h.read;
             x->f->totals.relabel = h.relabel;
+            x->f->totals.unsendable = h.unsendable;
         }
     }
     if (e == ERR_IO)
@@ -505,12 +509,12 @@ static void start_counts_again(struct lane_found *f)
         first = f->next_seq;
     f->cursor = (struct cursor_slot){.head = first};
     f->totals.read = f->samples_waiting;
-    f->totals.relabel = 0;
+    f->totals.relabel = f->totals.unsendable = 0;
 }
 
 static void balance(struct lane_found *f)
 {
-    uint64_t sum = f->cursor.delivered + f->samples_waiting + f->totals.relabel;
+    uint64_t sum = f->cursor.delivered + f->samples_waiting + f->totals.relabel + f->totals.unsendable;
     for (int i = 0; i < DROP_REASONS; i++)
         sum += i == DROP_RELABEL ? 0 : f->cursor.dropped[i];
     if (f->totals.read < sum) {
@@ -555,6 +559,7 @@ enum err lane_find(struct lane_found *f, const struct found_options *o, int dir,
     if (f->totals.commit == 0) {
         f->totals.read = f->cursor.read;
         f->totals.relabel = f->cursor.relabel;
+        f->totals.unsendable = f->cursor.unsendable;
     }
     if (!e)
         e = find_segments(&x, files.numbers, files.n);

@@ -65,6 +65,7 @@ void lane_publish_ledger(struct spool_lane *l)
     for (int i = 0; i < DROP_REASONS; i++)
         l->ledger.dropped[i] = c->dropped[i];
     l->ledger.dropped[DROP_RELABEL] = l->totals.relabel;
+    l->ledger.dropped[DROP_UNSENDABLE] += l->totals.unsendable;
     l->ledger.read = l->totals.read;
     l->ledger.oldest_ms = oldest_ms(l);
     account_store(&l->s->lanes[l->index].account, &l->ledger);
@@ -219,7 +220,8 @@ void spool_lane_seal(struct spool_lane *l)
                                     .protocol = l->s->o.protocol,
                                     .compression = l->s->o.compression,
                                     .read = l->totals.read,
-                                    .relabel = l->totals.relabel};
+                                    .relabel = l->totals.relabel,
+                                    .unsendable = l->totals.unsendable};
     struct request *r = request_seal(&l->compressor, &source);
     CHECK(r != NULL); /* a batch is far below every compressor's limit */
     if (b != &l->spare) {
@@ -253,6 +255,7 @@ static void add_totals(struct spool_lane *l, const struct spool_counts *counts)
     l->totals.commit++;
     l->totals.read += counts->read;
     l->totals.relabel += counts->dropped_relabel;
+    l->totals.unsendable += counts->dropped_unsendable;
 }
 
 /* The n bytes after the batch do not fit with it: they begin the next one. */
@@ -273,7 +276,7 @@ static bool batch_full(const struct spool_lane *l, uint32_t part)
 void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts *counts)
 {
     CHECK(!l->in_group && n <= spool_lane_room(l).n && (n || !counts->samples));
-    CHECK(counts->read == (uint64_t)counts->samples + counts->dropped_relabel);
+    CHECK(counts->read == (uint64_t)counts->samples + counts->dropped_relabel + counts->dropped_unsendable);
     if (n == 0) {
         add_totals(l, counts);
         lane_publish_totals(l);
@@ -320,10 +323,11 @@ void spool_lane_group_begin(struct spool_lane *l)
 void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_counts *counts)
 {
     CHECK(l->in_group && n <= spool_lane_room(l).n && (n || !counts->samples));
-    CHECK(counts->read == (uint64_t)counts->samples + counts->dropped_relabel);
+    CHECK(counts->read == (uint64_t)counts->samples + counts->dropped_relabel + counts->dropped_unsendable);
     l->group_counts.read += counts->read;
     l->group_counts.samples += counts->samples;
     l->group_counts.dropped_relabel += counts->dropped_relabel;
+    l->group_counts.dropped_unsendable += counts->dropped_unsendable;
     if (n == 0)
         return;
     open_batch_touched(l->filling, (uint32_t)n);
@@ -352,12 +356,14 @@ static void group_close(struct spool_lane *l)
         h->seq = l->next_seq++;
         h->read = l->totals.read;
         h->relabel = l->totals.relabel;
+        h->unsendable = l->totals.unsendable;
         h->group = group;
         h->group_part = part;
         h->group_parts = parts;
         if (part + 1 == parts) {
             h->group_read = l->group_counts.read;
             h->group_relabel = l->group_counts.dropped_relabel;
+            h->group_unsendable = l->group_counts.dropped_unsendable;
         }
         request_finish(r);
     }

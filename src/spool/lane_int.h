@@ -116,7 +116,7 @@ struct spool_lane {
 
     bool in_group;
     struct request_list group;
-    struct spool_counts group_counts; /* read, samples, dropped_relabel summed; 64-bit not needed: one scrape */
+    struct spool_counts group_counts; /* summed; 64-bit not needed: one scrape */
 
     struct cursor cursor;
     uint64_t next_seq;

@@ -138,6 +138,7 @@ static void slot_set_totals(struct open_slot *s, const struct lane_totals *t)
     s->commit = t->commit;
     s->read = t->read;
     s->relabel = t->relabel;
+    s->unsendable = t->unsendable;
     s->group = t->group;
 }
 
@@ -218,8 +219,12 @@ void open_batch_release(struct open_batch *b)
 void open_batch_begin(struct open_batch *b, uint64_t seq)
 {
     struct open_slot old = b->slot;
-    b->slot = (struct open_slot){
-        .seq = seq, .commit = old.commit, .read = old.read, .relabel = old.relabel, .group = old.group};
+    b->slot = (struct open_slot){.seq = seq,
+                                 .commit = old.commit,
+                                 .read = old.read,
+                                 .relabel = old.relabel,
+                                 .unsendable = old.unsendable,
+                                 .group = old.group};
     b->written_bytes = 0;
 }
 

@@ -118,6 +118,7 @@ void queue_count_group(struct spool_lane *l, uint64_t group)
     l->totals.group = group;
     l->totals.read += last->header.group_read;
     l->totals.relabel += last->header.group_relabel;
+    l->totals.unsendable += last->header.group_unsendable;
     lane_publish_totals(l);
     l->ledger.waiting += samples;
     lane_ready(l);
@@ -170,6 +171,7 @@ enum err spool_lane_peek(struct spool_lane *l, const struct spool_request **out)
         c->head = r->header.seq + 1;
     c->read = l->totals.read;
     c->relabel = l->totals.relabel;
+    c->unsendable = l->totals.unsendable;
     cursor_publish(&l->cursor);
     lane_publish_ledger(l);
     lane_kick(l);
@@ -193,6 +195,7 @@ void spool_lane_done(struct spool_lane *l, uint64_t seq, const struct spool_outc
     c->inflight = 0;
     c->read = l->totals.read;
     c->relabel = l->totals.relabel;
+    c->unsendable = l->totals.unsendable;
     cursor_publish(&l->cursor);
     l->peeked = NULL;
     settle(l, r);

@@ -64,7 +64,8 @@ struct request *request_seal(struct compressor *c, const struct request_source *
                                 .last_ms = s->last_ms,
                                 .sealed_ms = s->sealed_ms,
                                 .read = s->read,
-                                .relabel = s->relabel};
+                                .relabel = s->relabel,
+                                .unsendable = s->unsendable};
     /* The bytes in front are set when the header is finished. */
     buf_reserve(&r->image, sizeof(*h) + borders);
     memset(r->image.p, 0, sizeof(*h));

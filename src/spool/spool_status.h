@@ -18,7 +18,7 @@ enum spool_reason {
     DROP_CRASH,           /* what power loss took */
     DROP_CORRUPT,         /* records that fail their checksum */
     DROP_STOP,            /* lost at the end: --spool=memory, or a disk that failed until the end */
-    DROP_UNSENDABLE,      /* a request that cannot be encoded within the destination's limits */
+    DROP_UNSENDABLE,      /* series whose labels are larger than any request */
     DROP_REASONS,
 };
 const char *spool_reason_name(enum spool_reason r);

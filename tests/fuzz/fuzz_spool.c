@@ -117,7 +117,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(mkdtemp(directory) != NULL);
         char meta[96];
         snprintf(meta, sizeof(meta), "%s/meta", directory);
-        write_file(meta, "leadline spool\nversion 1\nlanes 16\n", 35);
+        char text[64];
+        int n = snprintf(text, sizeof(text), "leadline spool\nversion %d\nlanes %d\n", SPOOL_VERSION, LANES);
+        write_file(meta, text, (size_t)n);
         snprintf(lane, sizeof(lane), "%s/lane-00", directory);
         CHECK(mkdir(lane, 0700) == 0);
     }

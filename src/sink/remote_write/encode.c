@@ -238,7 +238,8 @@ static void count_part(struct lane *l, const struct part *part)
 
 static void finish_counts(struct part *part)
 {
-    part->counts.dropped_relabel = part->counts.read - part->counts.samples;
+    part->counts.dropped_unsendable = part->unsendable;
+    part->counts.dropped_relabel = part->counts.read - part->counts.samples - part->unsendable;
 }
 
 static void append_group(struct lane *l, const struct batch *b)

@@ -19,7 +19,7 @@ enum id_state { ID_UNUSED, ID_BEGUN, ID_COMMITTED, ID_IN_GROUP };
 struct id_model {
     enum id_state state;
     uint32_t group;
-    uint32_t samples, relabel, bytes;
+    uint32_t samples, relabel, unsendable, bytes;
 };
 
 struct send_model {
@@ -61,13 +61,15 @@ static uint64_t begin_id(struct player *p, enum id_state end, struct spool_count
     *n = 8 + pick(p, pick(p, 8) ? 400 : 20000);
     i->samples = 1 + pick(p, 40);
     i->relabel = pick(p, 3);
+    i->unsendable = pick(p, 3);
     i->bytes = (uint32_t)*n;
     i->group = end == ID_IN_GROUP ? m->next_group : 0;
     i->state = end == ID_IN_GROUP ? ID_IN_GROUP : ID_BEGUN;
     m->next_id = id + 1;
-    *c = (struct spool_counts){.read = i->samples + i->relabel,
+    *c = (struct spool_counts){.read = i->samples + i->relabel + i->unsendable,
                                .samples = i->samples,
                                .dropped_relabel = i->relabel,
+                               .dropped_unsendable = i->unsendable,
                                .first_ms = (int64_t)id,
                                .last_ms = (int64_t)id};
     return id;
@@ -246,7 +248,7 @@ static void live(struct fixture *f, struct model *m, struct unit_random *random,
 struct verdict {
     uint8_t *seen; /* by id: how often it was delivered or waits */
     uint64_t last_id;
-    uint64_t samples, relabel;
+    uint64_t samples, relabel, unsendable;
 };
 
 static void see(struct verdict *v, const struct model *m, const uint64_t *ids, size_t n)
@@ -258,6 +260,7 @@ static void see(struct verdict *v, const struct model *m, const uint64_t *ids, s
         v->seen[ids[i]]++;
         v->samples += m->ids[ids[i]].samples;
         v->relabel += m->ids[ids[i]].relabel;
+        v->unsendable += m->ids[ids[i]].unsendable;
     }
 }
 
@@ -303,10 +306,11 @@ static void judge(struct fixture *f, struct model *m, bool faulty)
     if (!faulty) {
         assert_int_equal(lost, 0);
         assert_int_equal(l.dropped[DROP_CRASH], 0);
-        assert_int_equal(ledger_dropped(&l), l.dropped[DROP_RELABEL]);
+        assert_int_equal(ledger_dropped(&l), l.dropped[DROP_RELABEL] + l.dropped[DROP_UNSENDABLE]);
+        assert_int_equal(l.dropped[DROP_UNSENDABLE], v.unsendable);
         uint64_t counts = l.dropped[DROP_RELABEL] - v.relabel;
         assert_true(counts >= m->counts_done && counts <= m->counts_begun);
-        assert_int_equal(l.read, v.samples + v.relabel + counts);
+        assert_int_equal(l.read, v.samples + v.relabel + v.unsendable + counts);
     }
     assert_int_equal(l.dropped[DROP_CORRUPT], 0);
     assert_true(l.dropped[DROP_CRASH] >= lost);

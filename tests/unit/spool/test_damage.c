@@ -370,7 +370,8 @@ static void a_finished_group_is_counted_by_the_next_start_once(void **state)
     spool_lane_group_begin(l);
     for (uint64_t id = 2; id < 5; id++) {
         scrape_bytes(spool_lane_room(l).p, id, 3000);
-        spool_lane_group_add(l, 3000, &(struct spool_counts){.read = 12, .samples = 10, .dropped_relabel = 2});
+        spool_lane_group_add(
+            l, 3000, &(struct spool_counts){.read = 13, .samples = 10, .dropped_relabel = 2, .dropped_unsendable = 1});
     }
     spool_lane_group_end(l);
     wait_for_segment(f);
@@ -380,9 +381,10 @@ static void a_finished_group_is_counted_by_the_next_start_once(void **state)
     for (int i = 0; i < 3; i++) {
         fixture_open(f);
         sum = fixture_balance(f);
-        assert_int_equal(sum.read, 46);
+        assert_int_equal(sum.read, 49);
         assert_int_equal(sum.waiting, 40);
         assert_int_equal(sum.dropped[DROP_RELABEL], 6);
+        assert_int_equal(sum.dropped[DROP_UNSENDABLE], 3);
         if (i == 1)
             fixture_lane(f, 0);
         if (i < 2)

@@ -117,26 +117,29 @@ static void the_deadline_seals(void **state)
     fixture_deliver(l, r);
 }
 
-static void counts_alone_and_relabel_drops_are_in_the_ledger(void **state)
+static void counts_alone_and_dropped_series_are_in_the_ledger(void **state)
 {
     struct fixture *f = *state;
     fixture_open(f);
     struct spool_lane *l = fixture_lane(f, 0);
-    struct spool_counts none = {.read = 7, .dropped_relabel = 7};
+    struct spool_counts none = {.read = 9, .dropped_relabel = 7, .dropped_unsendable = 2};
     spool_lane_commit(l, 0, &none);
-    struct spool_counts some = {.read = 10, .samples = 6, .dropped_relabel = 4, .first_ms = 5, .last_ms = 9};
+    struct spool_counts some = {
+        .read = 11, .samples = 6, .dropped_relabel = 4, .dropped_unsendable = 1, .first_ms = 5, .last_ms = 9};
     scrape_bytes(spool_lane_room(l).p, 1, 64);
     spool_lane_commit(l, 64, &some);
     struct spool_ledger sum = fixture_balance(f);
-    assert_int_equal(sum.read, 17);
+    assert_int_equal(sum.read, 20);
     assert_int_equal(sum.waiting, 6);
     assert_int_equal(sum.dropped[DROP_RELABEL], 11);
+    assert_int_equal(sum.dropped[DROP_UNSENDABLE], 3);
     fixture_close(f);
     fixture_open(f);
     sum = fixture_balance(f);
-    assert_int_equal(sum.read, 17);
+    assert_int_equal(sum.read, 20);
     assert_int_equal(sum.waiting, 6);
     assert_int_equal(sum.dropped[DROP_RELABEL], 11);
+    assert_int_equal(sum.dropped[DROP_UNSENDABLE], 3);
 }
 
 static void outcomes_are_counted_by_reason_and_kept(void **state)
@@ -354,7 +357,7 @@ int main(void)
         T(a_request_ends_at_a_scrapes_border),
         T(a_request_stays_within_its_raw_bytes),
         T(the_deadline_seals),
-        T(counts_alone_and_relabel_drops_are_in_the_ledger),
+        T(counts_alone_and_dropped_series_are_in_the_ledger),
         T(outcomes_are_counted_by_reason_and_kept),
         T(what_waits_at_the_end_is_sent_after_a_start),
         T(a_backlog_is_read_back_and_memory_stays_small),

@@ -194,7 +194,8 @@ void spool_lane_seal(struct spool_lane *l)
 
 void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts *c)
 {
-    CHECK(!l->in_group && n <= l->spool->room_bytes - l->n && c->read == c->samples + c->dropped_relabel + c->dropped_unsendable);
+    CHECK(!l->in_group && n <= l->spool->room_bytes - l->n);
+    CHECK(c->read == c->samples + c->dropped_relabel + c->dropped_unsendable);
     CHECK((n == 0) == (c->samples == 0));
     l->ledger.read += c->read;
     l->ledger.dropped[DROP_RELABEL] += c->dropped_relabel;
@@ -224,7 +225,8 @@ void spool_lane_group_begin(struct spool_lane *l)
 
 void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_counts *c)
 {
-    CHECK(l->in_group && n <= l->spool->room_bytes && c->read == c->samples + c->dropped_relabel + c->dropped_unsendable);
+    CHECK(l->in_group && n <= l->spool->room_bytes);
+    CHECK(c->read == c->samples + c->dropped_relabel + c->dropped_unsendable);
     l->group_counts.read += c->read;
     l->group_counts.samples += c->samples;
     l->group_counts.dropped_relabel += c->dropped_relabel;

@@ -327,6 +327,8 @@ static void what_fits_nowhere_is_dropped_alone(void **state)
     struct spool_ledger sum = fake_ledger(h.spool);
     assert_int_equal(sum.read, 4);
     assert_int_equal(sum.waiting, 2);
+    assert_int_equal(sum.dropped[DROP_UNSENDABLE], 2);
+    assert_int_equal(sum.dropped[DROP_RELABEL], 0);
     assert_int_equal(counter_get(h.rw->count.unsendable), 2);
     assert_int_equal(counter_get(h.rw->count.dropped_series), 0);
     scope_unref(h.scopes, s);
