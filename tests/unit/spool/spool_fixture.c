@@ -107,9 +107,10 @@ void fixture_close(struct fixture *f)
         bool closed = false;
         spool_lane_close(f->lanes[i], on_closed, &closed);
         assert_false(closed); /* never synchronously */
-        for (int turns = 0; !closed; turns++) {
+        int turns = 0;
+        while (!closed) {
             fixture_turn(f, 0);
-            assert_true(turns < 100000);
+            assert_true(turns++ < 100000);
         }
         f->lanes[i] = NULL;
     }
