@@ -48,7 +48,7 @@ def cases(extra_pages):
         Case(
             "values", ["".join(f'value{{i="{i}"}} {v}\n' for i, v in enumerate(vs)) for vs in (GOOD, GOOD[1:] + GOOD[:1], GOOD)]
         ),
-        Case("values_alone", targets=many([f"m {v}\n" for v in VALUES], TEXT), scrape_interval="3s"),
+        Case("values_alone", targets=many([f"m {v}\n" for v in VALUES], TEXT), scrape_interval="4s"),
         Case(
             "target_relabel",
             targets=[
@@ -165,7 +165,10 @@ def cases(extra_pages):
         ),
         Case(
             "scope_rewrite",
-            targets=[({"tier": t, "path": t}, Script(['sw{x="1"} 1\nsw{x="2",path="/p"} 2\n'] * 2)) for t in ("gold", "tin")],
+            targets=[
+                ({"tier": t, "path": t}, Script([f'sw{{x="1"}} 1\nsw{{x="2",path="/p",page="{t}"}} 2\n'] * 2))
+                for t in ("gold", "tin")
+            ],
             honor_labels=True,
             metric_relabel_configs=[
                 relabel("labeldrop", regex="tier"),
@@ -303,8 +306,8 @@ def cases(extra_pages):
         Case(
             "interval_label",
             targets=[
-                ({"k": "1s", "__scrape_interval__": "1s", "__scrape_timeout__": "900ms"}, Script(["il 1\n", "il 2\n"])),
-                ({"k": "3s", "__scrape_interval__": "3s"}, Script(["il 1\n", "il 2\n"])),
+                ({"k": "2s", "__scrape_interval__": "2s", "__scrape_timeout__": "1900ms"}, Script(["il 1\n", "il 2\n"])),
+                ({"k": "4s", "__scrape_interval__": "4s"}, Script(["il 1\n", "il 2\n"])),
             ],
         ),
         Case(
@@ -363,8 +366,8 @@ def cases(extra_pages):
         Case(
             "failures",
             targets=[({"k": k}, Script([a], steady=True)) for k, a in FAILURES.items()],
-            scrape_interval="3s",
-            scrape_timeout="1500ms",
+            scrape_interval="4s",
+            scrape_timeout="3s",
         ),
         Case(
             "failures_between",
@@ -373,8 +376,8 @@ def cases(extra_pages):
                 for k, a in FAILURES.items()
                 if k in ("500", "short", "hang", "bad_type", "bad_gzip")
             ],
-            scrape_interval="3s",
-            scrape_timeout="1500ms",
+            scrape_interval="4s",
+            scrape_timeout="3s",
         ),
         Case("no_redirect", [Answer("", status=302, headers={"Location": "/elsewhere"})], follow_redirects=False, steady=True),
         Case("refused", ["x 1\n"], address="127.0.0.1:1", steady=True),
@@ -435,8 +438,8 @@ def cases(extra_pages):
             ],
             track_timestamps_staleness=True,
         ),
-        Case("syntax", targets=many(TEXT_SNIPPETS, TEXT), scrape_interval="3s"),
-        Case("syntax_om", targets=many(OM_SNIPPETS, OPENMETRICS, before=""), scrape_interval="3s"),
+        Case("syntax", targets=many(TEXT_SNIPPETS, TEXT), scrape_interval="4s"),
+        Case("syntax_om", targets=many(OM_SNIPPETS, OPENMETRICS, before=""), scrape_interval="4s"),
         Case(
             "metadata",
             [
@@ -480,13 +483,13 @@ def reload_cases():
 
     def case(name, after, **settings):
         return Case(
-            "reload_" + name, targets=[({"k": "v"}, page)], after=after, scrape_interval="1s", scrape_timeout="1s", **settings
+            "reload_" + name, targets=[({"k": "v"}, page)], after=after, scrape_interval="2s", scrape_timeout="2s", **settings
         )
 
     rule = relabel(source_labels=["a"], regex="1", target_label="new", replacement="x")
     return [
         case("nothing", {}),
-        case("interval", {"scrape_interval": "900ms", "scrape_timeout": "900ms"}),
+        case("interval", {"scrape_interval": "1900ms", "scrape_timeout": "1900ms"}),
         case("metric_relabel", {"metric_relabel_configs": [rule]}),
         case("metric_drop", {"metric_relabel_configs": [relabel("drop", source_labels=["a"], regex="2")]}),
         case(

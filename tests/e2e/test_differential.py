@@ -19,7 +19,7 @@ from peers import STALE_BITS
 from prometheus_peer import OPENMETRICS, SCRAPERS, TEXT, Prometheus, Recorder, Script, Stage
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-INTERVAL = "2s"
+INTERVAL = "3s"  # and the timeout: generous, since a scrape that fails by itself is a difference
 PATIENCE_S = 70
 REPORT = {
     "up",
@@ -187,7 +187,7 @@ class Run:
         for side in self.sides.values():
             while not self.finished(side):
                 if time.monotonic() > end:
-                    print(f"{side.who}: not finished: {side.waiting_for}")  # the comparison says what is missing
+                    self.trouble.append(f"{side.who}: not finished: {side.waiting_for}")
                     break
                 time.sleep(0.1)
         self.reload()
@@ -235,8 +235,8 @@ class FileTargets:
     def scrape_config(self):
         return {
             "job_name": self.NAME,
-            "scrape_interval": "1s",
-            "scrape_timeout": "1s",
+            "scrape_interval": "2s",
+            "scrape_timeout": "2s",
             "file_sd_configs": [{"files": [self.file], "refresh_interval": "1s"}],
         }
 
@@ -351,6 +351,7 @@ FAILING = {
     "bad_name",
     "nameless",
 }
+NEW_TARGETS = {"reload_interval", "reload_params", "reload_target_relabel", "reload_target_drop"}
 CONSTANT_TIMES = {"stamps", "stamps_vanish", "stamps_vanish_tracked", "file_sd", "reload_extra"}
 CONSTANT_TIMES |= {"reload_metric_relabel", "reload_metric_drop", "reload_metric_undrop"}
 EXPLAINED = {
@@ -376,8 +377,7 @@ EXPLAINED = {
     # The sign of zero.
     10: lambda l, ours, theirs: plain_zeros(ours) == theirs,
     # A reload that gives targets another interval, or ends them.
-    15: lambda l, ours, theirs: l["job"] in ("reload_interval", "reload_target_relabel", "reload_target_drop")
-    and l["__name__"] == "scrape_series_added",
+    16: lambda l, ours, theirs: l["job"] in NEW_TARGETS and l["__name__"] == "scrape_series_added",
 }
 
 
@@ -449,8 +449,6 @@ def test_every_deviation_is_still_there(run):
 
 def test_every_script_was_played(run):
     assert not run.trouble, run.trouble
-    for side in run.sides.values():
-        assert run.finished(side), side.waiting_for
 
 
 def test_requests(run):
@@ -483,12 +481,13 @@ def described(run, side):
                 "scrapeTimeout",
             )
         }
-        # Deviations 12, 13 and 14.
+        # Deviations 12 to 15.
         if "stopped after" in d["lastError"]:
             d["lastError"] = d["lastError"][d["lastError"].index("stopped after") :]
         d["lastError"] = re.sub(r"(lookup \S+) on \S+:53:", r"\1:", d["lastError"])
         if t["scrapePool"] in ("bad_address", "bad_targets"):
             del d["globalUrl"]
+        d["scrapeTimeout"] = d["scrapeTimeout"].replace("1900ms", "1s900ms")
         out[t["scrapePool"], t["discoveredLabels"]["__metrics_path__"]] = d
     return out
 
