@@ -306,7 +306,7 @@ OM_SNIPPETS = [
     'm{a="1"} 1 @s:50@\nm{a="1"} 2 @s:60@\n# EOF\n',
 ]
 
-# Each is (labels, Script): what a target may do wrong.
+# What a target may do wrong, by the value of its label `k`.
 FAILURES = {
     "500": Answer("x 1\n", status=500),
     "404": Answer("x 1\n", status=404),
