@@ -65,12 +65,29 @@ static int refuse_unsupported(const struct flags *f)
     return 0;
 }
 
+/* A whole URL, or its path alone; empty when it was not given. False when it is neither. */
+static bool external_path(const struct flags *f, struct str *path)
+{
+    struct str text = flags_text(f, "web.external-url");
+    struct http_url url = {.path = text};
+    bool good = text.n == 0 || text.p[0] == '/' || http_url_parse(text, &url, NULL) == OK;
+
+    *path = url.path;
+    return good;
+}
+
 static int check_flags(const struct flags *f)
 {
     int status = refuse_unsupported(f);
+    struct str path;
 
     if (status)
         return status;
+    if (!external_path(f, &path)) {
+        fprintf(stderr, "parse external URL \"%s\": expected http://HOST/PATH or /PATH\n",
+                flags_text(f, "web.external-url").p);
+        return 2;
+    }
     if (flags_number(f, "workers") < 0 || flags_number(f, "workers") > LANES) {
         fprintf(stderr, "--workers: expected 0 to %d\n", LANES);
         return 2;
@@ -202,10 +219,9 @@ static struct str route_prefix(struct agent *a)
 {
     const struct flags *f = &a->flags;
     struct str prefix = flags_text(f, "web.route-prefix");
-    struct http_url url;
 
-    if (!flags_given(f, "web.route-prefix") && http_url_parse(flags_text(f, "web.external-url"), &url, NULL) == OK)
-        prefix = url.path;
+    if (!flags_given(f, "web.route-prefix"))
+        external_path(f, &prefix);
     while (prefix.n && prefix.p[prefix.n - 1] == '/')
         prefix.n--;
     if (prefix.n && prefix.p[0] != '/')

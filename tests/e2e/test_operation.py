@@ -99,6 +99,13 @@ def test_lifecycle_needs_its_flag_and_a_post(make_agent, make_target, receiver):
     assert agent.process.wait(60) == 0
 
 
+def test_a_route_prefix_from_the_external_url(make_agent, make_target, receiver):
+    agent = make_agent(config([make_target(PAGE).address], receiver.url), "--web.external-url=/lead")
+    assert agent.get("/lead/-/healthy")[0] == 200 and agent.get("/-/healthy")[0] == 404
+    done = leadline("prometheus", "--agent", "--web.external-url=://x")
+    assert done.returncode == 2 and "parse external URL" in done.stderr
+
+
 def test_healthcheck(make_agent, make_target, receiver):
     agent = make_agent(config([make_target(PAGE).address], receiver.url))
     receiver.close()
