@@ -1,6 +1,6 @@
 /* slab: blocks behind 32-bit handles, in pages that can be emptied.
  *
- *   handle = page number * 8192 + offset / 8        page 0 is never used, so that no handle is SLAB_NONE
+ *   handle = page number * 8192 + offset / 8        page 0 is never used: no handle is SLAB_NONE
  *
  *   page  | live | freed | live | live | not handed out yet |
  *           <------------- used ------------>
@@ -31,9 +31,9 @@
 #include "base/poison_int.h"
 
 enum {
-    PAGE = 64 * 1024,
-    UNIT = 8,
-    UNITS_A_PAGE = PAGE / UNIT,
+    UNIT = SLAB_UNIT,
+    UNITS_A_PAGE = SLAB_UNITS_A_PAGE,
+    PAGE = UNIT * UNITS_A_PAGE, /* 64 KiB */
     LARGEST_SHARED = 16 * 1024,
     LEAST_WORTH_SETTLING = 256 * 1024,
     SYSTEM_PAGE = 4096,
@@ -128,11 +128,6 @@ static struct slab_page *page_of(const struct slab *s, uint32_t handle)
     uint32_t number = handle / UNITS_A_PAGE;
     CHECK(number && number < s->n_pages && s->pages[number].bytes);
     return &s->pages[number];
-}
-
-void *slab_get(const struct slab *s, uint32_t handle)
-{
-    return s->pages[handle / UNITS_A_PAGE].bytes + (size_t)(handle % UNITS_A_PAGE) * UNIT;
 }
 
 void slab_free(struct slab *s, uint32_t handle, size_t n)

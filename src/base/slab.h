@@ -17,6 +17,13 @@
 #include <stdint.h>
 
 #define SLAB_NONE 0u
+/* Every handle is at least this: an owner may give smaller numbers a meaning of its own. */
+#define SLAB_FIRST ((uint32_t)SLAB_UNITS_A_PAGE)
+
+enum {
+    SLAB_UNIT = 8,
+    SLAB_UNITS_A_PAGE = 8192,
+};
 
 struct slab_page {
     char *bytes; /* NULL: this number is free */
@@ -39,7 +46,11 @@ struct slab {
 
 uint32_t slab_alloc(struct slab *s, size_t n, void **out); /* n at most 1 GiB: checked by the caller */
 void slab_free(struct slab *s, uint32_t handle, size_t n);
-void *slab_get(const struct slab *s, uint32_t handle); /* valid until it is freed or settled */
+/* Valid until it is freed or settled. */
+static inline void *slab_get(const struct slab *s, uint32_t handle)
+{
+    return s->pages[handle / SLAB_UNITS_A_PAGE].bytes + (size_t)(handle % SLAB_UNITS_A_PAGE) * SLAB_UNIT;
+}
 /* True when enough is dead that a settle is worth its walk (a quarter of at least 256 KiB). */
 bool slab_wants_settle(const struct slab *s);
 void slab_settle_begin(struct slab *s);

@@ -13,6 +13,9 @@
  *
  *   name offset | name length | value offset | value length       of 1, 2 or 4 bytes each
  *
+ * and the length of a name that starts raw is one such number in front of the first: it would be found by searching
+ * raw for its end too, but encoders read it once a sample.
+ *
  * What the parser or the map hands in usually points into raw already; what does not is looked for in raw and in the
  * bytes appended before, and appended only when absent. `instance` hidden by an empty value thus costs 4 + 8 bytes.
  *
@@ -229,6 +232,8 @@ static uint16_t encode(struct intern *in, struct str raw, struct labels labels, 
         flags |= METRIC_TINY;
     else if (blob->n >= 65536)
         flags |= METRIC_WIDE;
+    if (flags & METRIC_NAMED)
+        put_number(blob, (uint32_t)name.n, table_width(flags));
     for (uint32_t i = 0; i < labels.n; i++) {
         for (int k = 0; k < 2 && takes_part(&labels.v[i], flags); k++) {
             put_number(blob, places[i][k].at, table_width(flags));
@@ -242,22 +247,11 @@ static uint16_t encode(struct intern *in, struct str raw, struct labels labels, 
 
 /* ---- the blob: decode ------------------------------------------------------------------------------------------ */
 
-static struct str read_text(const char *blob, const char *entry, size_t width)
+static struct str read_text(const struct intern_table *t, const uint8_t *entry)
 {
-    uint8_t one[2];
-    uint16_t two[2];
-    uint32_t four[2];
+    const uint8_t *from = t->blob + intern_table_number(entry, t->width);
 
-    if (width == 1) {
-        memcpy(one, entry, sizeof(one));
-        return str_from(blob + one[0], one[1]);
-    }
-    if (width == 2) {
-        memcpy(two, entry, sizeof(two));
-        return str_from(blob + two[0], two[1]);
-    }
-    memcpy(four, entry, sizeof(four));
-    return str_from(blob + four[0], four[1]);
+    return str_from((const char *)from, intern_table_number(entry + t->width, t->width));
 }
 
 struct labels intern_labels(const struct intern_view *v, uint32_t id, struct arena *a)
@@ -268,14 +262,12 @@ struct labels intern_labels(const struct intern_view *v, uint32_t id, struct are
         return (struct labels){NULL, 0};
 
     struct label *out = arena_alloc(a, sizeof(*out) * m->n_labels);
-    const char *blob = slab_get(v->slab, m->blob);
-    size_t width = table_width(m->flags);
-    bool named = m->flags & METRIC_NAMED;
-    const char *entry = blob + m->blob_n - (m->n_labels - (size_t)named) * 4 * width;
-    struct label name = {LABEL_NAME, str_from(blob, named ? leading_name(str_from(blob, m->raw_n)) : 0)};
+    struct intern_table t = intern_table(v, m);
+    bool named = t.name_n > 0;
+    struct label name = {LABEL_NAME, str_from((const char *)t.blob, t.name_n)};
     uint32_t n = 0;
-    for (; entry < blob + m->blob_n; entry += 4 * width) {
-        struct label l = {read_text(blob, entry, width), read_text(blob, entry + 2 * width, width)};
+    for (const uint8_t *entry = t.entries; entry < t.blob + m->blob_n; entry += 4 * t.width) {
+        struct label l = {read_text(&t, entry), read_text(&t, entry + 2 * t.width)};
         if (named && str_cmp(name.name, l.name) < 0) {
             out[n++] = name;
             named = false;

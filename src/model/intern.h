@@ -12,9 +12,9 @@
  *   | context | n_labels | flags        |  | go_goroutines{..}| relabelled values    | name off,n value off,n each |
  *   +-----------------------------------+  +------------------+----------------------+-----------------------------+
  *
- * An entry of the table takes 4 bytes while raw and the bytes beside it are fewer than 256, 8 below 64 KiB, else 16; a
- * metric name that starts raw has none. Labels are the metric's own after the map: sorted, __name__ included, an empty
- * value hides the scope's label.
+ * An entry of the table takes 4 bytes while raw and the bytes beside it are fewer than 256, 8 below 64 KiB, else 16. A
+ * metric name that starts raw has no entry, only its length, in front of the table. Labels are the metric's own after
+ * the map: sorted, __name__ included, an empty value hides the scope's label.
  *
  * - ids are stable while referenced; blobs move at a sweep: never keep a pointer or view across intern_sweep;
  * - a target's array holds one reference per position;
@@ -45,7 +45,7 @@ enum metric_flags {
     METRIC_USER1 = 16,    /* for the source that added it */
     METRIC_USER2 = 32,
     METRIC_TINY = 64,     /* internal: 4-byte label table */
-    METRIC_NAMED = 128,   /* internal: raw starts with the value of __name__, which is not in the table */
+    METRIC_NAMED = 128,   /* internal: raw starts with the value of __name__, which has no entry in the table */
     METRIC_LIVE = 256,    /* internal: this id is in use; a free id is all zero */
 };
 
@@ -94,6 +94,41 @@ static inline struct str intern_raw(const struct intern_view *v, uint32_t id)
 }
 /* The metric's labels as an array in `a`; names and values point into the blob (valid until the next sweep or add). */
 struct labels intern_labels(const struct intern_view *v, uint32_t id, struct arena *a);
+
+/* The labels as they lie in the blob, for a reader that takes an array for each sample as too dear. Sorted; __name__
+ * stands where it belongs by its order, without an entry, when name_n is not 0. Valid until the next sweep or add. */
+struct intern_table {
+    const uint8_t *blob;
+    const uint8_t *entries; /* four numbers of `width` bytes each: name offset and length, value offset and length */
+    uint32_t width;         /* 1, 2 or 4; in the order of the machine */
+    uint32_t name_n;        /* the first bytes of the blob are the metric's name */
+};
+static inline uint32_t intern_table_number(const uint8_t *p, uint32_t width)
+{
+    uint16_t two;
+    uint32_t four;
+
+    if (width == 1)
+        return *p;
+    if (width == 2) {
+        __builtin_memcpy(&two, p, sizeof(two));
+        return two;
+    }
+    __builtin_memcpy(&four, p, sizeof(four));
+    return four;
+}
+/* m has labels. */
+static inline struct intern_table intern_table(const struct intern_view *v, const struct metric *m)
+{
+    struct intern_table t = {.blob = (const uint8_t *)slab_get(v->slab, m->blob)};
+    uint32_t named = (m->flags & METRIC_NAMED) != 0;
+
+    t.width = m->flags & METRIC_TINY ? 1 : m->flags & METRIC_WIDE ? 4 : 2;
+    t.entries = t.blob + m->blob_n - (size_t)(m->n_labels - named) * 4 * t.width;
+    if (named)
+        t.name_n = intern_table_number(t.entries - t.width, t.width);
+    return t;
+}
 
 static inline void intern_ref(const struct intern_view *v, uint32_t id)
 {

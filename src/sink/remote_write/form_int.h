@@ -7,29 +7,43 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "base/slab.h"
 #include "model/batch.h"
 #include "plan/relabel_rules.h"
 
 enum form_kind {
     FORM_SERIES,
+    FORM_COMPACT,    /* the metric's labels are read where they are interned */
     FORM_DROPPED,    /* write_relabel_configs drop it */
     FORM_UNSENDABLE, /* its labels are larger than any request */
     FORM_SCOPED,     /* by metric only: the rules read a scope's value, look in the table of pairs */
 };
 
-/* Copy `bytes` of the metric's, pass over `skip` labels of the scope's form, copy `take` of them. */
+enum {
+    FORM_SHARED_BY = 4, /* references to a metric from which on it is worth a form with bytes */
+    FORM_NO_NAME = UINT16_MAX,
+};
+
+/* Copy `bytes` of the metric's, pass over `skip` labels of the scope's form, copy `take` of them. FORM_COMPACT: pass
+ * over `pass` labels of the metric first, and write `own` of them instead. */
 struct form_op {
-    uint16_t bytes;
+    union {
+        uint16_t bytes;
+        struct {
+            uint8_t pass, own;
+        };
+    };
     uint8_t skip, take;
 };
 
 struct form {
     uint32_t names; /* the scope's name set that it is for; 0: it is one pair's */
-    uint32_t bytes; /* of the metric's own; FORM_SCOPED: the first pair of this metric */
+    uint32_t bytes; /* of the metric's own; FORM_SCOPED: the first pair of this metric; FORM_COMPACT: which of the
+                     * metric's labels is the name that has no entry in its table, or FORM_NO_NAME */
     uint16_t n_ops;
     uint16_t kind;
-    struct form_op ops[]; /* the metric's bytes follow */
+    struct form_op ops[]; /* FORM_SERIES: the metric's bytes follow */
 };
 
 /* The scope's labels and the external labels that are absent from it, each as the label entry of a TimeSeries. */
@@ -39,6 +53,12 @@ struct scope_form {
     uint32_t first_pair; /* of this scope, in the table of pairs */
     uint32_t *offsets;   /* n + 1, into encoded */
     const uint8_t *encoded;
+};
+
+/* A form without bytes, for all metrics that it fits. */
+struct form_shared {
+    struct form *form; /* NULL: this number is free, and refs links the free ones */
+    uint32_t refs;
 };
 
 struct form_pair {
@@ -55,9 +75,13 @@ struct forms {
     struct labels externals;           /* borrowed from the plan, as the rules */
     const struct relabel_rules *rules; /* NULL: none */
 
-    uint32_t *by_metric; /* slab handles, SLAB_NONE: not made yet */
+    uint32_t *by_metric; /* slab handles, or below SLAB_FIRST numbers of shared forms; SLAB_NONE: not made yet */
     size_t n_metrics;
     struct slab slab;
+    struct form_shared *shared; /* from 1 */
+    size_t n_shared, cap_shared, shared_bytes;
+    uint32_t free_shared;
+    struct map by_shape;
     struct form_pair *pairs; /* from 1 */
     size_t n_pairs, cap_pairs;
     uint32_t free_pair, live_pairs;
@@ -82,13 +106,23 @@ void forms_prepare(struct forms *f);
 struct scope_form *forms_scope(struct forms *f, struct scope *s);
 /* The form of this pair, made when there is none; never FORM_SCOPED. Valid until the next call of any function here. */
 const struct form *forms_find(struct forms *f, const struct intern_view *view, uint32_t metric, struct scope *s);
+/* The same with bytes whatever the references are; never FORM_COMPACT. */
+const struct form *forms_find_encoded(struct forms *f, const struct intern_view *view, uint32_t metric,
+                                      struct scope *s);
 size_t forms_bytes(const struct forms *f);
+
+/* form_share.c: the number of this form, which has no bytes; 0: there is none left. */
+uint32_t forms_share(struct forms *f, const struct form *made);
+void forms_unshare(struct forms *f, uint32_t number);
+void forms_unshare_all(struct forms *f);
 
 /* The form by metric alone: right for this scope if its names are the scope's. NULL: none. */
 static inline const struct form *forms_quick(const struct forms *f, uint32_t metric)
 {
     uint32_t handle = f->by_metric[metric];
-    return handle == SLAB_NONE ? NULL : slab_get(&f->slab, handle);
+    if (LIKELY(handle >= SLAB_FIRST))
+        return slab_get(&f->slab, handle);
+    return handle == SLAB_NONE ? NULL : f->shared[handle].form;
 }
 
 static inline const uint8_t *form_encoded(const struct form *f)

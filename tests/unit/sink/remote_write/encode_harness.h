@@ -58,14 +58,27 @@ static inline void harness_free(struct harness *h)
     arena_release(&h->arena);
 }
 
+static inline uint32_t metric_of_raw(struct harness *h, struct str raw, struct labels l, uint32_t context)
+{
+    uint64_t hash = intern_hash(raw);
+    uint32_t id = intern_find(h->intern, hash, raw, context);
+    return id == METRIC_NONE ? intern_add(h->intern, hash, raw, context, l, 0) : id;
+}
+
+/* As an exposition has them: the name in front, or among the labels. */
+static inline void raw_of_labels(struct labels l, bool name_first, struct buf *raw)
+{
+    if (name_first)
+        buf_str(raw, labels_get(l, LABEL_NAME));
+    labels_print(l, raw);
+}
+
 /* A metric of these labels; the raw bytes are made of them. */
 static inline uint32_t metric_of(struct harness *h, struct labels l, uint32_t context)
 {
     AUTO_BUF raw = {0};
-    labels_print(l, &raw);
-    uint64_t hash = intern_hash(buf_view(&raw));
-    uint32_t id = intern_find(h->intern, hash, buf_view(&raw), context);
-    return id == METRIC_NONE ? intern_add(h->intern, hash, buf_view(&raw), context, l, 0) : id;
+    raw_of_labels(l, true, &raw);
+    return metric_of_raw(h, buf_view(&raw), l, context);
 }
 
 static inline void append_samples(struct harness *h, struct scope *scope, int64_t ts_ms, const struct sample *samples,

@@ -10,15 +10,29 @@ static const struct labels no_labels;
 
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
 
+static void refer(struct harness *h, uint32_t metric, int n)
+{
+    struct intern_view view = intern_view(h->intern);
+    for (; n > 0; n--)
+        intern_ref(&view, metric);
+    for (; n < 0; n++)
+        intern_unref(&view, metric);
+}
+
+/* Labels of a metric that few refer to and of one that many do: the bytes are the same. */
 static void one(struct harness *h, const char *scope, const char *metric, const char *want)
 {
     struct scope *s = scope_get(h->scopes, labels_of(&h->arena, scope));
     struct sample sample = {metric_of(h, labels_of(&h->arena, metric), s->names), SIDE_NONE, 1.5};
-    spool_lane_seal(&h->spool->lanes[0]);
-    append_samples(h, s, TS, &sample, 1);
-    struct message_read m = open_batch(h);
-    assert_next(&m, want, bits_of(1.5), TS);
-    assert_end(&m);
+    for (int i = 0; i < 2; i++) {
+        refer(h, sample.metric, i * FORM_SHARED_BY);
+        spool_lane_seal(&h->spool->lanes[0]);
+        append_samples(h, s, TS, &sample, 1);
+        struct message_read m = open_batch(h);
+        assert_next(&m, want, bits_of(1.5), TS);
+        assert_end(&m);
+    }
+    assert_int_equal(forms_quick(&h->rw->forms, sample.metric)->kind, FORM_SERIES);
     scope_unref(h->scopes, s);
 }
 
@@ -335,6 +349,139 @@ static void what_fits_nowhere_is_dropped_alone(void **state)
     harness_free(&h);
 }
 
+/* A metric whose labels all have the same long value: it is interned once, and written 70 times. */
+static void a_compact_form_larger_than_any_request(void **state)
+{
+    (void)state;
+    enum { N = 70, VALUE = 40000 };
+    struct harness h = harness_new(no_labels, NULL);
+    struct scope *s = scope_get(h.scopes, labels_of(&h.arena, "job=j"));
+    char *raw = arena_alloc(&h.arena, VALUE);
+    memset(raw, 'v', VALUE);
+    struct label *v = ARENA_ARRAY(&h.arena, struct label, N);
+    v[0] = (struct label){LABEL_NAME, str_from(raw, 1)};
+    for (uint32_t i = 1; i < N; i++)
+        v[i] = (struct label){str_c(arena_printf(&h.arena, "l%02u", i)), str_from(raw, VALUE)};
+    struct str text = str_from(raw, VALUE);
+    uint32_t few = intern_add(h.intern, intern_hash(text), text, 1, (struct labels){v, 20}, 0);
+    uint32_t all = intern_add(h.intern, intern_hash(text), text, 2, (struct labels){v, N}, 0);
+    struct sample samples[] = {{few, SIDE_NONE, 1}, {all, SIDE_NONE, 2}, {few, SIDE_NONE, 3}, {all, SIDE_NONE, 4}};
+    append_samples(&h, s, TS, samples, 4);
+    assert_int_equal(forms_quick(&h.rw->forms, few)->kind, FORM_COMPACT);
+    assert_int_equal(forms_quick(&h.rw->forms, all)->kind, FORM_COMPACT);
+    struct spool_ledger sum = fake_ledger(h.spool);
+    assert_int_equal(sum.read, 4);
+    assert_int_equal(sum.waiting, 2);
+    assert_int_equal(sum.dropped[DROP_UNSENDABLE], 2);
+    scope_unref(h.scopes, s);
+    harness_free(&h);
+}
+
+/* ---- compact forms ----------------------------------------------------------------------------------------------- */
+
+static void compact_forms_are_shared_and_go_with_their_last_metric(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    struct harness h = harness_new(no_labels, NULL);
+    struct scope *s = scope_get(h.scopes, labels_of(&h.arena, "instance=a:1,job=j"));
+    struct sample samples[N];
+    for (int i = 0; i < N; i++) {
+        const char *text = arena_printf(&h.arena, i % 2 ? "__name__=m%d,code=200" : "__name__=m%d,le=%d", i, i);
+        samples[i] = (struct sample){metric_of(&h, labels_of(&h.arena, text), s->names), SIDE_NONE, i};
+    }
+    append_samples(&h, s, TS, samples, N);
+    assert_int_equal(h.rw->forms.by_shape.n, 2);
+    assert_int_equal(h.rw->forms.slab.live, 0);
+    refer(&h, samples[0].metric, 1);
+    intern_sweep(h.intern);
+    assert_int_equal(h.rw->forms.by_shape.n, 1);
+    refer(&h, samples[0].metric, FORM_SHARED_BY);
+    append_samples(&h, s, TS, samples, 1);
+    assert_int_equal(h.rw->forms.by_shape.n, 0);
+    assert_int_equal(forms_quick(&h.rw->forms, samples[0].metric)->kind, FORM_SERIES);
+    forms_reset(&h.rw->forms, no_labels, NULL);
+    append_samples(&h, s, TS, samples, 1);
+    assert_int_equal(h.rw->forms.by_shape.n, 0);
+    scope_unref(h.scopes, s);
+    harness_free(&h);
+}
+
+static void compact_forms_outlive_moved_blobs_and_reused_ids(void **state)
+{
+    (void)state;
+    enum { N = 4000, EACH = 50 };
+    struct harness h = harness_new(no_labels, NULL);
+    struct scope *s = scope_get(h.scopes, labels_of(&h.arena, "instance=a:1,job=j"));
+    struct sample samples[N];
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < N; i++) {
+            if (round && i % EACH == 0) /* survived */
+                continue;
+            const char *text = arena_printf(&h.arena, round == 1 ? "Zone=z%d,__name__=m%d" : "__name__=m%d,z=%d", i, i);
+            samples[i] = (struct sample){metric_of(&h, labels_of(&h.arena, text), s->names), SIDE_NONE, i};
+        }
+        struct intern_view view = intern_view(h.intern);
+        uint32_t blob = view.metrics[samples[EACH].metric].blob;
+        for (int i = 0; i < N; i += 40) {
+            spool_lane_seal(&h.spool->lanes[0]);
+            append_samples(&h, s, TS, samples + i, 40);
+            struct message_read m = open_batch(&h);
+            for (int k = i; k < i + 40; k++) {
+                bool survivor = k % EACH == 0;
+                const char *want = arena_printf(&h.arena,
+                                                round == 1 && !survivor
+                                                    ? "{Zone=\"z%d\", __name__=\"m%d\", instance=\"a:1\", job=\"j\"}"
+                                                    : "{__name__=\"m%d\", instance=\"a:1\", job=\"j\", z=\"%d\"}",
+                                                k, k);
+                assert_next(&m, want, bits_of(k), TS);
+            }
+            assert_end(&m);
+        }
+        for (int i = 0; round == 0 && i < N; i += EACH)
+            refer(&h, samples[i].metric, 1);
+        intern_sweep(h.intern);
+        view = intern_view(h.intern);
+        if (round == 0)
+            assert_int_not_equal(view.metrics[samples[EACH].metric].blob, blob);
+    }
+    scope_unref(h.scopes, s);
+    harness_free(&h);
+}
+
+static void more_shapes_than_there_are_numbers(void **state)
+{
+    (void)state;
+    enum { N = 9000, STEP = 500 };
+    struct harness h = harness_new(no_labels, NULL);
+    struct scope **s = ARENA_ARRAY(&h.arena, struct scope *, N);
+    uint32_t *ids = ARENA_ARRAY(&h.arena, uint32_t, N);
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0; i < N; i++) {
+            s[i] = scope_get(h.scopes, labels_of(&h.arena, arena_printf(&h.arena, "s%d=v", i)));
+            ids[i] = metric_of(&h, labels_of(&h.arena, "__name__=up,a=b"), s[i]->names);
+            struct sample sample = {ids[i], SIDE_NONE, i};
+            append_samples(&h, s[i], TS, &sample, 1);
+            assert_int_equal(forms_quick(&h.rw->forms, ids[i])->kind, FORM_COMPACT);
+            h.spool->lanes[0].n = h.spool->lanes[0].samples = h.spool->lanes[0].n_borders = 0;
+        }
+        assert_int_equal(h.rw->forms.by_shape.n, SLAB_FIRST - 1);
+        for (int i = 0; i < N; i += STEP) {
+            struct sample sample = {ids[i], SIDE_NONE, i};
+            spool_lane_seal(&h.spool->lanes[0]);
+            append_samples(&h, s[i], TS, &sample, 1);
+            struct message_read m = open_batch(&h);
+            assert_next(&m, arena_printf(&h.arena, "{__name__=\"up\", a=\"b\", s%d=\"v\"}", i), bits_of(i), TS);
+        }
+        for (int i = 0; i < N; i++)
+            scope_unref(h.scopes, s[i]);
+        intern_sweep(h.intern);
+        assert_int_equal(h.rw->forms.by_shape.n, 0);
+        assert_int_equal(h.rw->forms.slab.live, 0);
+    }
+    harness_free(&h);
+}
+
 /* ---- relabelling ------------------------------------------------------------------------------------------------- */
 
 struct rule_text {
@@ -461,7 +608,7 @@ static void beyond_the_bound_forms_are_not_kept(void **state)
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-static void unique_series(struct harness *h, struct scope *s, int from, int n)
+static void unique_series(struct harness *h, struct scope *s, int from, int n, int refs)
 {
     for (int i = 0; i < n; i++) {
         char text[160];
@@ -469,36 +616,42 @@ static void unique_series(struct harness *h, struct scope *s, int from, int n)
         assert_true(k > 0);
         struct arena a = {0};
         struct sample sample = {metric_of(h, labels_of(&a, text), s->names), SIDE_NONE, i};
+        refer(h, sample.metric, refs);
         append_samples(h, s, TS, &sample, 1);
+        refer(h, sample.metric, -refs);
         h->spool->lanes[0].n = h->spool->lanes[0].samples = h->spool->lanes[0].n_borders = 0;
         arena_release(&a);
     }
 }
 
-static void memory_per_series_and_after_churn(void **state)
+static void memory_after(int refs, size_t bytes_each)
 {
-    (void)state;
     enum { N = 20000 };
     struct harness h = harness_new(no_labels, NULL);
     struct scope *s = scope_get(h.scopes, labels_of(&h.arena, "cluster=c,instance=a:1,job=j"));
-    unique_series(&h, s, 0, N);
-    size_t before = forms_bytes(&h.rw->forms);
-    assert_true(before < (size_t)N * 126);
+    unique_series(&h, s, 0, N, refs);
+    assert_true(forms_bytes(&h.rw->forms) < N * bytes_each);
     for (int round = 1; round < 4; round++) {
-        struct intern_view view = intern_view(h.intern);
         for (uint32_t i = 0; i < 40; i++) /* survivors all over the place */
-            intern_ref(&view, i * (N / 40));
+            refer(&h, i * (N / 40), 1);
         intern_sweep(h.intern);
-        view = intern_view(h.intern);
         for (uint32_t i = 0; i < 40; i++)
-            intern_unref(&view, i * (N / 40));
-        unique_series(&h, s, round * N, N);
+            refer(&h, i * (N / 40), -1);
+        unique_series(&h, s, round * N, N, refs);
     }
     intern_sweep(h.intern);
-    unique_series(&h, s, 0, 1);
+    unique_series(&h, s, 0, 1, refs);
     assert_true(h.rw->forms.slab.bytes <= 4 * 65536);
+    assert_true(forms_bytes(&h.rw->forms) - h.rw->forms.slab.bytes < 4096);
     scope_unref(h.scopes, s);
     harness_free(&h);
+}
+
+static void memory_per_series_and_after_churn(void **state)
+{
+    (void)state;
+    memory_after(1, 6);
+    memory_after(FORM_SHARED_BY, 126);
 }
 
 /* ---- against the plain way --------------------------------------------------------------------------------------- */
@@ -511,8 +664,8 @@ static const char *const name_pool[] = {"AZ",       "Zone", "a",  "code",   "exp
 static struct str random_value(struct unit_random *r, struct arena *a)
 {
     uint64_t kind = unit_random_below(r, 40);
-    if (kind == 0) {
-        size_t n = 60000 + unit_random_below(r, 12000);
+    if (kind < 3) { /* tables of all widths, lengths of one to three bytes */
+        size_t n = kind ? 100 + unit_random_below(r, 300) : 60000 + unit_random_below(r, 12000);
         char *p = arena_alloc(a, n);
         memset(p, 'x', n);
         return str_from(p, n);
@@ -559,8 +712,24 @@ struct random_world {
     const struct relabel_rules *rules;
     struct scope *scopes[MAX_SCOPES];
     uint32_t ids[MAX_SCOPES][MAX_METRICS]; /* under the name set of scope i */
+    int refs[MAX_SCOPES][MAX_METRICS];     /* that are held by this table */
     struct labels metrics[MAX_METRICS];
+    struct str raws[MAX_METRICS];
 };
+
+/* Some metrics become shared, some lose their references. */
+static void world_refer(struct random_world *w)
+{
+    for (int i = 0; i < MAX_SCOPES; i++) {
+        for (int k = 0; k < MAX_METRICS; k++) {
+            if (unit_random_below(w->r, 20))
+                continue;
+            int refs = (int)unit_random_below(w->r, FORM_SHARED_BY + 2);
+            refer(w->h, w->ids[i][k], refs - w->refs[i][k]);
+            w->refs[i][k] = refs;
+        }
+    }
+}
 
 static void world_check(struct random_world *w)
 {
@@ -633,10 +802,15 @@ static void world_scopes(struct random_world *w)
         scope_unref(w->h->scopes, w->scopes[i]);
         w->scopes[i] = scope_get(w->h->scopes, random_labels(w->r, &w->h->arena, false, false));
     }
-    intern_sweep(w->h->intern); /* nothing is referenced: every id is made again */
+    intern_sweep(w->h->intern); /* what is not referenced is made again */
     for (int i = 0; i < MAX_SCOPES; i++) {
-        for (int k = 0; k < MAX_METRICS; k++)
-            w->ids[i][k] = metric_of(w->h, w->metrics[k], w->scopes[i]->names);
+        for (int k = 0; k < MAX_METRICS; k++) {
+            uint32_t old = w->ids[i][k];
+            w->ids[i][k] = metric_of_raw(w->h, w->raws[k], w->metrics[k], w->scopes[i]->names);
+            refer(w->h, w->ids[i][k], w->refs[i][k]);
+            if (w->refs[i][k])
+                refer(w->h, old, -w->refs[i][k]);
+        }
     }
 }
 
@@ -648,12 +822,18 @@ static void random_round(struct unit_random *r)
     struct labels externals = random_labels(r, &a, false, false);
     struct harness h = harness_new(externals, rules);
     struct random_world w = {.h = &h, .r = r, .externals = externals, .rules = rules};
-    for (int i = 0; i < MAX_METRICS; i++)
+    for (int i = 0; i < MAX_METRICS; i++) {
+        AUTO_BUF raw = {0};
         w.metrics[i] = random_labels(r, &h.arena, true, true);
+        raw_of_labels(w.metrics[i], unit_random_below(r, 4) > 0, &raw);
+        w.raws[i] = str_dup(&h.arena, buf_view(&raw));
+    }
     for (int i = 0; i < 6; i++) {
         world_scopes(&w);
-        for (int k = 0; k < 6; k++)
+        for (int k = 0; k < 6; k++) {
+            world_refer(&w);
             world_check(&w);
+        }
         if (i == 3) {
             w.externals = random_labels(r, &a, false, false);
             forms_reset(&h.rw->forms, w.externals, rules);
@@ -693,6 +873,10 @@ int main(void)
         cmocka_unit_test(large_scrape_becomes_a_group),
         cmocka_unit_test(bytes_are_limited_too),
         cmocka_unit_test(what_fits_nowhere_is_dropped_alone),
+        cmocka_unit_test(a_compact_form_larger_than_any_request),
+        cmocka_unit_test(compact_forms_are_shared_and_go_with_their_last_metric),
+        cmocka_unit_test(compact_forms_outlive_moved_blobs_and_reused_ids),
+        cmocka_unit_test(more_shapes_than_there_are_numbers),
         cmocka_unit_test(dropped_series_are_counted),
         cmocka_unit_test(pairs_go_with_scope_and_metric),
         cmocka_unit_test(beyond_the_bound_forms_are_not_kept),
