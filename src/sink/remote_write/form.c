@@ -386,7 +386,7 @@ static struct form *compile(struct forms *f, const struct intern_view *view, uin
     if (own_size(&b, places) > MAX_FORM_BYTES)
         return form_blank(&f->scratch, FORM_UNSENDABLE);
     struct form *out = NULL;
-    if (compact && !b.read_scope)
+    if (compact)
         out = form_compact(&b, places, own, intern_get(view, metric)->flags & METRIC_NAMED);
     return out ? out : form_encoded_from(&b, places);
 }

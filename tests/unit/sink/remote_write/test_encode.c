@@ -377,6 +377,32 @@ static void a_compact_form_larger_than_any_request(void **state)
     harness_free(&h);
 }
 
+/* Parts end where the room does, by forms of both kinds. */
+static void compact_forms_stay_within_the_room(void **state)
+{
+    (void)state;
+    enum { N = 8000 };
+    struct harness h = harness_new(no_labels, NULL);
+    h.config->queue.max_samples_per_send = N;
+    h.spool->max_samples = N;
+    struct scope *s = scope_get(h.scopes, labels_of(&h.arena, "job=j"));
+    struct sample *samples = ARENA_ARRAY(&h.arena, struct sample, N);
+    for (int room = 0; room < 40; room++) {
+        AUTO_BUF text = {0};
+        buf_c(&text, "__name__=x,k=");
+        for (int i = 0; i < 150 + room; i++)
+            buf_char(&text, 'v');
+        uint32_t x = metric_of(&h, labels_of(&h.arena, text.p), s->names);
+        for (int i = 0; i < N; i++)
+            samples[i] = (struct sample){x, SIDE_NONE, i};
+        append_samples(&h, s, TS, samples, N);
+        assert_int_equal(forms_quick(&h.rw->forms, x)->kind, FORM_COMPACT);
+        assert_int_equal(h.spool->lanes[0].ledger.waiting, (uint64_t)N * (uint64_t)(room + 1));
+    }
+    scope_unref(h.scopes, s);
+    harness_free(&h);
+}
+
 /* ---- compact forms ----------------------------------------------------------------------------------------------- */
 
 static void compact_forms_are_shared_and_go_with_their_last_metric(void **state)
@@ -874,6 +900,7 @@ int main(void)
         cmocka_unit_test(bytes_are_limited_too),
         cmocka_unit_test(what_fits_nowhere_is_dropped_alone),
         cmocka_unit_test(a_compact_form_larger_than_any_request),
+        cmocka_unit_test(compact_forms_stay_within_the_room),
         cmocka_unit_test(compact_forms_are_shared_and_go_with_their_last_metric),
         cmocka_unit_test(compact_forms_outlive_moved_blobs_and_reused_ids),
         cmocka_unit_test(more_shapes_than_there_are_numbers),
