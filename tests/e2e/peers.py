@@ -78,6 +78,20 @@ class Listener:
         self._start(self.port)
 
 
+def numbered(n, rest=""):
+    """A page that says which answer it is, for `arrived`."""
+    return f"serial {n}\n{rest}"
+
+
+def arrived(receiver, target):
+    """Asserts that every scrape of a `numbered` target arrived, in order and once. The last may be missing: it may have been
+    under way when leadline stopped. Gives their number."""
+    values = [int(s.value) for s in receiver.find("serial", instance=target.address) if not s.stale]
+    assert values == list(range(len(values))), f"gaps, repeats or disorder: {values}"
+    assert target.served - 1 <= len(values) <= target.served, f"{len(values)} of {target.served} scrapes arrived"
+    return len(values)
+
+
 class _TargetHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 

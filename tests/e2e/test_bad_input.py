@@ -9,8 +9,15 @@ import pytest
 
 from agent import until
 from fixtures import config
+from peers import arrived, numbered
 
-GOOD = "# TYPE good gauge\n" + "".join(f'good{{i="{i}"}} {i}\n' for i in range(20))
+GOOD_LINES = "# TYPE good gauge\n" + "".join(f'good{{i="{i}"}} {i}\n' for i in range(20))
+
+
+def good_page(n):
+    return numbered(n, GOOD_LINES)
+
+
 NEIGHBOURS = 20  # more than lanes: some share the lane of the bad one
 LIMIT = {"body_size_limit": "20MB", "sample_limit": 100000, "label_limit": 200}
 
@@ -108,7 +115,7 @@ RAW = {
 
 @pytest.mark.parametrize("name", RAW)
 def test_a_bad_target_is_down_and_harms_nobody(make_agent, make_target, receiver, name):
-    healthy = [make_target(GOOD) for _ in range(NEIGHBOURS)]
+    healthy = [make_target(good_page) for _ in range(NEIGHBOURS)]
     bad = RawTarget(RAW[name])
     try:
         agent = make_agent(config([bad.address] + [t.address for t in healthy], receiver.url, **LIMIT))
@@ -125,14 +132,14 @@ def test_a_bad_target_is_down_and_harms_nobody(make_agent, make_target, receiver
         bad.close()
     assert {s.value for s in receiver.find("up", instance=bad.address)} == {0.0}
     for target in healthy:
-        assert len([s for s in receiver.find("good", instance=target.address, i="7")]) == target.served
+        assert len(receiver.find("good", instance=target.address, i="7")) == arrived(receiver, target)
         assert {s.value for s in receiver.find("up", instance=target.address)} == {1.0}
     assert "panic" not in agent.log() and "Sanitizer" not in agent.log()
 
 
 def test_a_series_too_large_for_any_request_is_counted_and_harms_nobody(make_agent, make_target, receiver):
     """A label value of 10 MB is a valid line; no receiver takes it. The rest of its own page arrives."""
-    healthy = [make_target(GOOD) for _ in range(NEIGHBOURS)]
+    healthy = [make_target(good_page) for _ in range(NEIGHBOURS)]
     page = body(b'long{v="' + b"x" * (10 << 20) + b'"} 1\nshort 2\n')
     large = RawTarget(lambda c: c.sendall(page))
     agent = make_agent(config([large.address] + [t.address for t in healthy], receiver.url))
@@ -141,7 +148,7 @@ def test_a_series_too_large_for_any_request_is_counted_and_harms_nobody(make_age
     assert agent.stop() == 0
     large.close()
     for target in healthy:
-        assert len([s for s in receiver.find("good", instance=target.address, i="7")]) == target.served
+        assert len(receiver.find("good", instance=target.address, i="7")) == arrived(receiver, target)
 
 
 def test_several_gzip_members_are_one_body(make_agent, make_target, receiver):
@@ -181,7 +188,7 @@ def test_explicit_timestamps_that_repeat_or_step_back_are_dropped_before_sending
     until(lambda: len(receiver.find("plain")) >= 4, "some scrapes")
     assert agent.stop() == 0
     assert len(receiver.find("still")) == 1 and len(receiver.find("back")) == 1
-    assert len(receiver.find("forward")) == len(receiver.find("plain")) == target.served
+    assert target.served - 1 <= len(receiver.find("plain")) == len(receiver.find("forward"))
     assert receiver.refused == 0
 
 
@@ -192,7 +199,7 @@ def test_limits_fail_the_scrape_and_say_so(make_agent, make_target, receiver):
         "label_value_length_limit": ({"label_value_length_limit": 5}, "label_value_length_limit exceeded"),
         "body_size_limit": ({"body_size_limit": "50B"}, "body size limit exceeded"),
     }
-    target = make_target(GOOD)
+    target = make_target(good_page)
     c = config([target.address], receiver.url)
     c["scrape_configs"] = [
         {"job_name": name, "static_configs": [{"targets": [target.address]}], **option} for name, (option, _) in over.items()
