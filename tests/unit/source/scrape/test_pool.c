@@ -361,7 +361,8 @@ static void offsets_are_stable_and_differ(void **state)
                                   "__scrape_timeout__=10s instance=a:1 job=node",
                                   &arena);
     buf_printf(&text, "%016llu%s", (unsigned long long)labels_hash(all), "http://a:1/metrics");
-    assert_int_equal(a, (hash_fnv1a64(buf_view(&text), HASH_FNV1A64_INIT) ^ 42) % 15000000000ULL);
+    uint64_t original = (hash_fnv1a64(buf_view(&text), HASH_FNV1A64_INIT) ^ 42) % 15000000000ULL;
+    assert_int_equal(a, original - original % 100000000); /* in steps, so that neighbours share a wake-up */
     arena_release(&arena);
     world_run(5000);
     DISCOVER(0, "__address__=b:1");
