@@ -45,11 +45,12 @@ static const struct command *find(const char *name)
 }
 
 /* Large blocks are mappings of their own and go back to the system when they are freed. Left alone, glibc raises the
- * threshold with the first large block that is freed, and memory stays at its peak after a churn of series. */
+ * threshold with the first large block that is freed, and memory stays at its peak after a churn of series. Much lower,
+ * and the buffers of every scrape are mapped anew: a tenth of all processor time at 1,000 targets. */
 static void give_memory_back(void)
 {
-    mallopt(M_MMAP_THRESHOLD, 64 << 10);
-    mallopt(M_TRIM_THRESHOLD, 128 << 10);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 int main(int argc, char **argv)
