@@ -12,6 +12,7 @@
  */
 #include "run/worker.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -426,8 +427,10 @@ static void on_sweep(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, sweep);
 
-    if (intern_wants_sweep(w->intern))
+    if (intern_wants_sweep(w->intern)) {
         intern_sweep(w->intern);
+        malloc_trim(0); /* what the swept series' targets and pages leave behind goes back to the system */
+    }
     counter_set(w->series, intern_count(w->intern));
     counter_set(w->intern_bytes, intern_bytes(w->intern));
     timer_start(w->loop, &w->sweep, SWEEP_MS, on_sweep);
