@@ -90,7 +90,7 @@ void counters_free(struct counters *set)
     free(set);
 }
 
-void counter_print_escaped(struct buf *b, struct str s)
+static void print_escaped(struct buf *b, struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '\n')
@@ -110,7 +110,7 @@ static int by_label_name(const void *a, const void *b)
 static void print_label(struct buf *b, const struct counter_label *label)
 {
     buf_printf(b, "%s%.*s=\"", b->n ? "," : "", STR_ARGS(label->name));
-    counter_print_escaped(b, label->value);
+    print_escaped(b, label->value);
     buf_char(b, '"');
 }
 

@@ -73,8 +73,6 @@ void counter_histogram_release(struct counters *set, struct counter_histogram *h
 /* The whole set as text exposition 0.0.4: families sorted by name, HELP and TYPE once, equal cells summed. */
 struct buf;
 void counters_print(struct counters *set, struct buf *out);
-/* A label value as it stands between quotes in an exposition: \\, \" and \n escaped. */
-void counter_print_escaped(struct buf *out, struct str value);
 /* The sum of all cells of this name whose labels include `labels`; for status pages and tests. */
 double counters_sum(struct counters *set, const char *name, const struct counter_label *labels, int n_labels);
 

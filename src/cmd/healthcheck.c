@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "cmd/ask.h"
 #include "cmd/cmd.h"
 #include "cmd/flags.h"
+#include "run/ask.h"
 
 static const struct flag_spec specs[] = {
     {"help", FLAG_BOOL, FLAG_USED, "false", NULL, "Show this help.", 'h', false},

@@ -21,11 +21,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "net/http_client.h"
-#include "base/version.h"
+#include "run/ask.h"
 #include "wire/tree.h"
 
-enum { SMALL_FILE = 64 << 10 };
+enum { SMALL_FILE = 64 << 10, TASK_PATIENCE_MS = 1000 };
 
 static bool read_small(const char *root, const char *path, struct buf *out)
 {
@@ -149,47 +148,17 @@ void machine_parse_task(struct str json, double *cpus, uint64_t *memory_bytes)
     arena_release(&a);
 }
 
-struct task_question {
-    struct http_request request;
-    struct loop *loop;
-    struct http_client *client;
-    struct http_peer *peer;
-    struct buf body;
-    bool answered;
-};
-
-static void on_task(struct http_request *r, const struct http_response *response)
-{
-    struct task_question *q = CONTAINER_OF(r, struct task_question, request);
-
-    q->answered = response->err == OK && response->status == 200;
-    http_peer_free(q->peer);
-    http_client_free(q->client);
-    loop_stop(q->loop);
-}
-
 bool machine_ask_task(const char *uri, double *cpus, uint64_t *memory_bytes)
 {
-    struct http_client_limits limits = {.max_connecting = 1, .user_agent = LEADLINE_USER_AGENT};
-    struct http_options options = {0};
-    struct task_question q = {.loop = loop_new("task-metadata")};
     AUTO_BUF url = {0};
+    AUTO_BUF body = {0};
+    int status = 0;
 
     buf_printf(&url, "%s/task", uri);
-    q.client = http_client_new(q.loop, NULL, &limits);
-    if (http_peer_new(q.client, buf_view(&url), &options, &q.peer, NULL) == OK) {
-        q.request = (struct http_request){
-            .method = "GET", .timeout_ms = 1000, .max_body = 1 << 20, .response_body = &q.body, .done = on_task};
-        http_start(q.peer, &q.request);
-        loop_run(q.loop);
-    } else {
-        http_client_free(q.client);
-    }
-    loop_free(q.loop);
-    if (q.answered)
-        machine_parse_task(buf_view(&q.body), cpus, memory_bytes);
-    buf_release(&q.body);
-    return q.answered;
+    if (ask_get(buf_view(&url), TASK_PATIENCE_MS, &status, &body, NULL) || status != 200)
+        return false;
+    machine_parse_task(buf_view(&body), cpus, memory_bytes);
+    return true;
 }
 
 bool machine_in_container(void)

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "base/version.h"
 
 enum { SWEEP_MS = 5000, DRAIN_POLL_MS = 100 };
@@ -492,7 +493,7 @@ struct worker *worker_new(const struct worker_options *o)
     }
     snprintf(name, sizeof(name), "worker-%u", o->index);
     w->loop = loop_new(name);
-    CHECK(pthread_create(&w->thread, NULL, thread_main, w) == 0);
+    thread_start(&w->thread, name, thread_main, w);
     return w;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/num.h"
+#include "format/prom_print.h"
 #include "web/web_int.h"
 
 static void family(struct buf *out, const char *name, const char *type, const char *help)
@@ -24,7 +25,7 @@ static void family(struct buf *out, const char *name, const char *type, const ch
 static void sink_line(struct buf *out, const char *name, const struct web_sink *s, const char *reason, uint64_t v)
 {
     buf_printf(out, "%s{remote_name=\"", name);
-    counter_print_escaped(out, s->name);
+    prom_print_value(out, s->name);
     if (reason)
         buf_printf(out, "\",reason=\"%s", reason);
     buf_c(out, "\"} ");
@@ -71,7 +72,7 @@ static void print_pools(const struct web_snapshot *s, struct buf *out)
             n[s->pools[i].targets[k].health]++;
         for (int h = 0; h < 3; h++) {
             buf_c(out, "leadline_targets{scrape_job=\"");
-            counter_print_escaped(out, s->pools[i].name);
+            prom_print_value(out, s->pools[i].name);
             buf_printf(out, "\",health=\"%s\"} %u\n", names[h], n[h]);
         }
     }

@@ -5,7 +5,7 @@
  * For commands (healthcheck) that ask once and end: the calling thread waits. An answer of more than 64 MiB is an
  * error. Nothing is retried; the timeout covers everything from the name lookup to the last byte.
  */
-#include "cmd/ask.h"
+#include "run/ask.h"
 
 #include "base/mem.h"
 #include "net/http_client.h"

@@ -1,6 +1,6 @@
-/* ask: one HTTP question from a command, waiting for the answer on a loop of its own. */
-#ifndef CMD_ASK_H
-#define CMD_ASK_H
+/* ask: one HTTP question at start or from a command, waiting for the answer on a loop of its own. Blocking. */
+#ifndef RUN_ASK_H
+#define RUN_ASK_H
 
 #include "base/buf.h"
 #include "base/err.h"
