@@ -5,15 +5,17 @@
 #ifndef MODEL_BATCH_H
 #define MODEL_BATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
+#include "model/histogram.h"
 #include "model/intern.h"
 #include "model/scope.h"
 
 /* Prometheus' stale marker and its ordinary NaN (model/value/value.go). */
 #define SAMPLE_STALE_BITS 0x7ff0000000000002ULL
-#define SAMPLE_NAN_BITS 0x7ff8000000000001ULL
+#define SAMPLE_NAN_BITS   0x7ff8000000000001ULL
 
 static inline double sample_from_bits(uint64_t bits)
 {
@@ -30,24 +32,48 @@ struct sample {
     double value;
 };
 
-/* What few samples have. Histograms and exemplars get their arrays beside this one. */
+/* What few samples have. */
 struct sample_side {
-    int64_t ts_ms; /* explicit timestamp */
+    int64_t ts_ms;      /* the sample's time, explicit or not: it stands in place of the batch's */
+    int64_t start_ms;   /* since when a counter counts; 0: not known */
+    uint32_t histogram; /* index into batch.histograms: the sample is that, and its value says nothing; or SIDE_NONE */
+    uint32_t exemplar, n_exemplars; /* batch.exemplars[exemplar ..]; 0: none */
+};
+
+struct exemplar {
+    struct labels labels;
+    double value;
+    int64_t ts_ms;
+    bool has_ts; /* else it has the sample's time */
+};
+
+/* Samples from `first` on, up to the next mark, stand under this block of comments, the HELP, TYPE and UNIT of their
+ * families: a METRIC_COMMENT of the intern table, read by exposition_families(raw, kind of its context). METRIC_NONE:
+ * under none. Which family of the block a sample belongs to, if any, its name tells. */
+struct batch_block {
+    uint32_t first, metric;
 };
 
 struct batch_run {
     struct scope *scope;
-    uint32_t first, n; /* samples[first .. first+n) */
+    uint32_t first, n;              /* samples[first .. first+n) */
+    uint32_t first_block, n_blocks; /* blocks[first_block ..], ascending; samples in front of the first have none */
 };
 
 struct batch {
     int64_t ts_ms;
-    uint32_t lane;             /* hash(final target labels) mod LANES */
+    uint32_t lane; /* hash(final target labels) mod LANES */
     const struct intern_view *metrics;
     const struct sample *samples;
     uint32_t n_samples;
     const struct sample_side *sides;
     uint32_t n_sides;
+    const struct histogram *histograms;
+    uint32_t n_histograms;
+    const struct exemplar *exemplars;
+    uint32_t n_exemplars;
+    const struct batch_block *blocks;
+    uint32_t n_blocks;
     const struct batch_run *runs;
     uint32_t n_runs;
 };

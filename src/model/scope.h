@@ -11,7 +11,7 @@
 
 #include "model/label.h"
 
-#define SCOPE_SLOTS 16 /* one per sink of a worker; config refuses more sinks */
+#define SCOPE_SLOTS 32 /* one per sink of a worker; config refuses more sinks */
 
 struct scope {
     uint32_t refs;

@@ -48,7 +48,7 @@ void http_peer_free(struct http_peer *p); /* cancels its request silently: done 
 
 struct http_response {
     enum err err; /* OK when a complete response arrived, whatever its status */
-    int status; /* 0 when no answer began */
+    int status;   /* 0 when no answer began */
     struct str content_type, content_encoding, retry_after, date; /* empty when absent; valid during done */
     const struct http_header *headers;                            /* all of them */
     int n_headers;
@@ -57,6 +57,28 @@ struct http_response {
     bool connected;   /* with err != OK: there was a connection, so the request may have got to the other side */
     struct diag diag; /* for err != OK, in Go's words: `dial tcp 127.0.0.1:9100: connect: connection refused` */
 };
+
+struct http_url {
+    struct str scheme, userinfo, host, port, path, query; /* host without brackets; port "" when absent */
+};
+
+struct http_signature {
+    struct http_header headers[5]; /* they replace fields of the same names */
+    int n_headers;
+    struct buf text; /* what the values point into; cleared and kept by the client between requests */
+};
+
+/* Adds fields to a request that is about to go out, over everything that is sent: AWS Signature Version 4. Called on
+ * the client's loop at each attempt. `headers` are all fields but those that depend on the connection; `url` is where
+ * the request goes. ERR_AGAIN: there are no credentials yet; the request then ends with ERR_AGAIN and the signer's
+ * words. */
+struct http_signer {
+    enum err (*sign)(struct http_signer *self, const char *method, const struct http_url *url,
+                     const struct http_header *headers, int n_headers, struct str body, struct http_signature *out,
+                     struct diag *d);
+};
+/* From now on all requests of this peer are signed; the signer outlives it. Redirects are not followed then. */
+void http_peer_sign(struct http_peer *p, struct http_signer *signer);
 
 struct http_request;
 typedef void(http_done_fn)(struct http_request *r, const struct http_response *response);
@@ -82,9 +104,6 @@ void http_start(struct http_peer *p, struct http_request *r);
 void http_cancel(struct http_peer *p, struct http_request *r);
 
 /* Splits an absolute URL; for pages, checks and Host headers. */
-struct http_url {
-    struct str scheme, userinfo, host, port, path, query; /* host without brackets; port "" when absent */
-};
 enum err http_url_parse(struct str url, struct http_url *out, struct diag *d) MUST_USE;
 /* Percent-encoding as Go's url.QueryEscape. */
 void http_query_escape(struct buf *out, struct str s);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aws/config.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/str.h"
@@ -44,11 +45,55 @@ struct plan_file_sd {
     int64_t refresh_ms;
 };
 
+struct plan_http_sd {
+    struct str url;
+    int64_t refresh_ms; /* the request's timeout too */
+    struct http_options http;
+};
+
+enum dns_sd_type { DNS_SD_SRV, DNS_SD_A, DNS_SD_AAAA, DNS_SD_MX, DNS_SD_NS };
+
+struct plan_dns_sd {
+    struct str *names;
+    uint32_t n_names;
+    enum dns_sd_type type;
+    uint16_t port; /* of A, AAAA, MX, NS */
+    int64_t refresh_ms;
+};
+
+struct plan_filter {
+    struct str name;
+    struct str *values;
+    uint32_t n_values;
+};
+
+enum aws_sd_role { AWS_SD_EC2, AWS_SD_ECS };
+
+/* ec2_sd_configs, ecs_sd_configs, and aws_sd_configs with these roles. */
+struct plan_aws_sd {
+    enum aws_sd_role role;
+    struct aws_config aws; /* region empty: found out at start */
+    uint16_t port;
+    int64_t refresh_ms;
+    struct plan_filter *filters; /* ec2 */
+    uint32_t n_filters;
+    struct str *clusters; /* ecs: names or ARNs; none: all */
+    uint32_t n_clusters;
+    uint32_t request_concurrency; /* ecs */
+    struct http_options http;
+};
+
 struct plan_discovery {
     struct target_group *static_groups; /* static_configs; source "0", "1", ... */
     uint32_t n_static;
     struct plan_file_sd *file_sd;
     uint32_t n_file_sd;
+    struct plan_http_sd *http_sd;
+    uint32_t n_http_sd;
+    struct plan_dns_sd *dns_sd;
+    uint32_t n_dns_sd;
+    struct plan_aws_sd *aws_sd;
+    uint32_t n_aws_sd;
 };
 
 struct plan_scrape {
@@ -67,6 +112,11 @@ struct plan_scrape {
     enum name_validation name_validation;
     enum name_escaping name_escaping;
     bool extra_scrape_metrics;
+    bool scrape_native_histograms, always_scrape_classic_histograms, convert_classic_histograms_to_nhcb;
+    uint64_t native_histogram_bucket_limit;
+    double native_histogram_min_bucket_factor; /* 0: none */
+    struct str scrape_failure_log_file;        /* empty: none */
+    uint64_t series_limit;                     /* ours: series of a target in 24 hours, more are dropped */
     struct relabel_rules *relabel, *metric_relabel; /* NULL: none */
     struct http_options http;
     struct plan_discovery discovery;
@@ -82,6 +132,8 @@ struct plan_queue {
     bool retry_on_http_429_set; /* an explicit false is honoured; unset means true (docs/compatibility.md) */
 };
 
+enum remote_write_message { REMOTE_WRITE_1, REMOTE_WRITE_2 }; /* protobuf_message */
+
 struct plan_remote_write {
     struct str name; /* as configured, else the first six hex digits of the hash, as Prometheus names queues */
     bool named;
@@ -90,6 +142,9 @@ struct plan_remote_write {
     int64_t remote_timeout_ms;
     struct relabel_rules *write_relabel;
     struct plan_queue queue;
+    enum remote_write_message message;
+    bool send_exemplars, send_native_histograms, round_robin_dns;
+    struct aws_config *sigv4; /* NULL: not signed */
     bool metadata_send;
     int64_t metadata_interval_ms;
     uint32_t metadata_max_samples_per_send;

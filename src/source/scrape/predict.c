@@ -268,7 +268,7 @@ static void emit(struct reading *r, uint32_t position, const struct exposition_s
     if (LIKELY(!own_time))
         return;
     p->sides = mem_grow(p->sides, &p->cap_sides, p->n_sides + 1, sizeof(*p->sides));
-    p->sides[p->n_sides] = (struct sample_side){s->ts_ms};
+    p->sides[p->n_sides] = (struct sample_side){.ts_ms = s->ts_ms, .histogram = SIDE_NONE};
     to->side = (uint32_t)p->n_sides++;
 }
 

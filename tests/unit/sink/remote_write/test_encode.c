@@ -193,7 +193,8 @@ static void explicit_timestamps(void **state)
     struct scope *t = scope_get(h.scopes, labels_of(&h.arena, "job=k"));
     uint32_t up = metric_of(&h, labels_of(&h.arena, "__name__=up"), s->names);
     struct sample samples[] = {{up, 1, 1}, {up, SIDE_NONE, 2}, {up, 0, 3}};
-    struct sample_side sides[] = {{TS + 500}, {TS - 500}};
+    struct sample_side sides[] = {{.ts_ms = TS + 500, .histogram = SIDE_NONE},
+                                  {.ts_ms = TS - 500, .histogram = SIDE_NONE}};
     struct batch_run runs[] = {{s, 0, 2}, {t, 2, 1}};
     struct intern_view view = intern_view(h.intern);
     struct batch b = {.ts_ms = TS,
@@ -780,7 +781,7 @@ static void world_check(struct random_world *w)
             samples[n] = (struct sample){w->ids[under][m], SIDE_NONE, sample_from_bits(bits)};
             if (unit_random_below(w->r, 10) == 0) {
                 ts_ms = (int64_t)unit_random_u64(w->r);
-                sides[n_sides].ts_ms = ts_ms;
+                sides[n_sides] = (struct sample_side){.ts_ms = ts_ms, .histogram = SIDE_NONE};
                 samples[n].side = n_sides++;
             }
             n++;

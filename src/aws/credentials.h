@@ -1,0 +1,33 @@
+/* credentials: AWS keys, where they came from, and the chain that finds and refreshes them.
+ *
+ * Chain (AWS SDKs and Tools Reference Guide, "Standardized credential providers"; order as aws-sdk-go-v2, which
+ * Prometheus uses): keys of the configuration; a profile named in it; environment; web identity; the profile (source
+ * profile, static, credential_source, web identity, SSO, process); container endpoint; IMDSv2. A role_arn of the
+ * configuration is assumed on top.
+ *
+ * A snapshot is immutable and counted; the control loop makes it, workers sign with it. Refreshed early, one refresh in
+ * flight, old ones kept on failure while they are valid.
+ */
+#ifndef AWS_CREDENTIALS_H
+#define AWS_CREDENTIALS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "aws/config.h"
+#include "base/err.h"
+
+struct aws_credentials {
+    _Atomic uint32_t refs;
+    struct str access_key, secret_key, session_token; /* NUL-terminated; wiped when the last user goes */
+    struct str account;                               /* empty: not known */
+    struct str source;                                /* for people: "environment", "container endpoint", ... */
+    int64_t expires_ms;                               /* wall clock; INT64_MAX: never */
+};
+
+struct aws_credentials *aws_credentials_new(struct str access_key, struct str secret_key, struct str session_token,
+                                            struct str account, struct str source, int64_t expires_ms);
+struct aws_credentials *aws_credentials_ref(struct aws_credentials *c); /* any thread */
+void aws_credentials_unref(struct aws_credentials *c);                  /* any thread; NULL is fine */
+
+#endif
