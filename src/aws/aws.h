@@ -93,11 +93,13 @@ struct aws_call {
     const struct aws_service *service;
     const char *operation;   /* "ListClusters" */
     struct str body;         /* JSON, or Action's form parameters without Action and Version; kept until done */
-    struct str method, path; /* AWS_REST_JSON */
-    struct str endpoint;     /* a URL that replaces the service's; empty: by region and environment */
-    uint32_t timeout_ms;     /* of one attempt; 0: 10 s */
-    uint32_t max_attempts;   /* 0: AWS_MAX_ATTEMPTS or 3 */
-    bool is_unsigned;        /* sts AssumeRoleWithWebIdentity */
+    struct str method, path; /* AWS_REST_JSON; the path may have a query, escaped */
+    const struct http_header *headers; /* beyond those of the protocol: sso's token */
+    int n_headers;
+    struct str endpoint;   /* a URL that replaces the service's; empty: by region and environment */
+    uint32_t timeout_ms;   /* of one attempt; 0: 10 s */
+    uint32_t max_attempts; /* 0: AWS_MAX_ATTEMPTS or 3 */
+    bool is_unsigned;      /* sts AssumeRoleWithWebIdentity */
     aws_done_fn *done;
     void *state; /* the session's */
 };
