@@ -51,8 +51,18 @@ struct exemplar {
  * families: a METRIC_COMMENT of the intern table, read by exposition_families(raw, kind of its context). METRIC_NONE:
  * under none. Which family of the block a sample belongs to, if any, its name tells. */
 struct batch_block {
-    uint32_t first, metric;
+    uint32_t first, metric; /* first: index into batch.samples */
 };
+
+/* Which kind of exposition a block of comments was found in (enum exposition_kind of format/exposition.h): whoever
+ * interns comments keeps it in these bits of their context. */
+#define BATCH_KIND_SHIFT 4
+#define BATCH_KIND_MASK  3u
+
+static inline unsigned batch_block_kind(const struct metric *comments)
+{
+    return comments->context >> BATCH_KIND_SHIFT & BATCH_KIND_MASK;
+}
 
 struct batch_run {
     struct scope *scope;

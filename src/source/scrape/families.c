@@ -59,8 +59,7 @@ uint32_t scraper_families(struct scraper *s, struct arena *a, struct family **ou
         struct family *families;
         uint32_t n;
         arena_reset(&scratch);
-        exposition_families(intern_raw(&view, id), (enum exposition_kind)(m->context >> 4 & 1), &scratch, &families,
-                            &n);
+        exposition_families(intern_raw(&view, id), (enum exposition_kind)batch_block_kind(m), &scratch, &families, &n);
         for (uint32_t i = 0; i < n; i++)
             add_family(&list, &families[i], a);
     }

@@ -75,6 +75,10 @@ static void free_scratch(struct predictor *p)
         free(p->samples[i].v);
         p->samples[i] = (struct sample_list){0};
     }
+    for (int way = INNER; way <= OUTER; way++) {
+        free(p->blocks[way].v);
+        p->blocks[way] = (struct block_list){0};
+    }
     free(p->sides);
     free(p->positions);
     p->sides = NULL;
@@ -122,6 +126,7 @@ void predict_begin(struct predictor *p)
     p->leaving = NULL;
     for (int i = 0; i < RUNS; i++)
         p->samples[i].n = 0;
+    p->blocks[INNER].n = p->blocks[OUTER].n = 0;
     p->n_sides = 0;
     p->n_positions = 0;
 }
@@ -164,6 +169,24 @@ void predict_failed(struct predictor *p, struct page *page, int64_t ts_ms)
     page->marked = true;
 }
 
+/* The blocks of a run that begins at `first` in the batch, behind those of the runs before. */
+static void append_blocks(struct predictor *p, int i, struct batch_run *run, uint32_t *n_blocks)
+{
+    struct block_list *all = &p->blocks[INNER];
+    const struct block_list *own = &p->blocks[i];
+
+    run->first_block = *n_blocks;
+    if (i == RUN_SEEN || own->n == 0)
+        return;
+    if (i == RUN_OUTER) {
+        all->v = mem_grow(all->v, &all->cap, *n_blocks + own->n, sizeof(*all->v));
+        for (size_t k = 0; k < own->n; k++)
+            all->v[*n_blocks + k] = (struct batch_block){own->v[k].first + run->first, own->v[k].metric};
+    }
+    run->n_blocks = (uint32_t)own->n;
+    *n_blocks += run->n_blocks;
+}
+
 /* The runs behind each other in the list of the first. */
 struct batch predict_batch(struct predictor *p, const struct page *page, uint32_t lane, int64_t ts_ms)
 {
@@ -182,13 +205,16 @@ struct batch predict_batch(struct predictor *p, const struct page *page, uint32_
             memcpy(&all->v[all->n], list->v, sizeof(*all->v) * n);
             all->n += n;
         }
-        p->runs[b.n_runs++] = (struct batch_run){scopes[i], first, n};
+        struct batch_run *run = &p->runs[b.n_runs++];
+        *run = (struct batch_run){.scope = scopes[i], .first = first, .n = n};
+        append_blocks(p, i, run, &b.n_blocks);
         first += n;
     }
     b.samples = all->v;
     b.n_samples = first;
     b.sides = p->sides;
     b.n_sides = (uint32_t)p->n_sides;
+    b.blocks = p->blocks[INNER].v;
     if (all->n > p->largest)
         p->largest = all->n;
     return b;
@@ -198,15 +224,15 @@ struct batch predict_batch(struct predictor *p, const struct page *page, uint32_
 
 static inline uint32_t kind_bits(const struct reading *r)
 {
-    return (uint32_t)r->e.kind << 4;
+    return (uint32_t)r->e.kind << BATCH_KIND_SHIFT;
 }
 
 static inline bool context_matches(const struct reading *r, uint32_t context, enum way way)
 {
-    uint32_t typed = context & 15;
+    uint32_t typed = context & CONTEXT_TYPE;
     uint32_t group = context & ~(CONTEXT_GROUP - 1);
 
-    if (UNLIKELY((context & 16) != kind_bits(r) || (typed && typed != 1 + (uint32_t)r->e.type)))
+    if (UNLIKELY((context & CONTEXT_KIND) != kind_bits(r) || (typed && typed != 1 + (uint32_t)r->e.type)))
         return false;
     return LIKELY(group == r->page->general[way]) || group == r->page->scoped[way];
 }
@@ -218,9 +244,9 @@ static uint32_t comments_context(const struct reading *r, int type)
 
 static bool match_comments(struct reading *r, uint32_t id, const struct metric *m)
 {
-    uint32_t typed = m->context & 15;
+    uint32_t typed = m->context & CONTEXT_TYPE;
 
-    if ((m->context & 16) != kind_bits(r))
+    if ((m->context & CONTEXT_KIND) != kind_bits(r))
         return false;
     return exposition_predict_comments(&r->e, intern_raw(&r->view, id), typed ? (int)typed - 1 : EXPOSITION_TYPE_KEPT);
 }
@@ -300,6 +326,7 @@ static bool take_predicted(struct reading *r)
     if (m->flags & METRIC_COMMENT) {
         if (!match_comments(r, id, m))
             return false;
+        blocks_note(r, id);
         if (r->diverged)
             put_position(r, id);
         r->at++;
@@ -464,6 +491,7 @@ static enum err take_new_comments(struct reading *r, const struct exposition_ent
         resync(r, id);
     }
     put_position(r, id);
+    blocks_note(r, id);
     return OK;
 }
 

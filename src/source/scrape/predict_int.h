@@ -51,14 +51,16 @@ struct page {
  *
  * A metric's context in the intern table says what, besides its raw bytes, made its labels:
  *
- *   group (a multiple of 32)                 | kind << 4         | 0: untyped, or 1 + the TYPE in force
- *   map's rules and scope's names, or one scope    text, OpenMetrics
+ *   group (a multiple of 64)                 | kind << 4           | 0: untyped, or 1 + the TYPE in force
+ *   map's rules and scope's names, or one scope    exposition_kind
  *
  * Group numbers are never given twice, so that what a swept metric meant cannot come back under another meaning. */
 #define CONTEXT_COMMENTS    0u
-#define CONTEXT_REPORT      32u
-#define CONTEXT_FIRST_GROUP 64u
-#define CONTEXT_GROUP       32u
+#define CONTEXT_REPORT      64u
+#define CONTEXT_FIRST_GROUP 128u
+#define CONTEXT_GROUP       64u
+#define CONTEXT_KIND        (BATCH_KIND_MASK << BATCH_KIND_SHIFT)
+#define CONTEXT_TYPE        15u
 
 struct context_use {
     uint64_t key;
@@ -77,6 +79,12 @@ struct sample_list {
     size_t n, cap;
 };
 
+/* Where blocks of comments begin in the list of a way. */
+struct block_list {
+    struct batch_block *v;
+    size_t n, cap;
+};
+
 /* Where a sample goes: the runs of the batch. */
 enum run_of { RUN_INNER, RUN_OUTER, RUN_SEEN, RUNS };
 
@@ -88,6 +96,7 @@ struct predictor {
     struct predict_counters counters;
     struct arena arena; /* of one page: parsed labels */
     struct sample_list samples[RUNS];
+    struct block_list blocks[2]; /* by way; `first` counts within samples[way] */
     struct sample_side *sides;
     size_t n_sides, cap_sides;
     uint32_t *positions; /* the page being read, once it differs from the last one */
@@ -154,7 +163,7 @@ void predict_append(struct predictor *p, const struct page *page, uint32_t metri
 /* The batch as of now; views into the predictor, valid until the next predict_begin. Once per predict_begin. */
 struct batch predict_batch(struct predictor *p, const struct page *page, uint32_t lane, int64_t ts_ms);
 
-/* ---- inside the predictor (predict.c, settle.c, stamped.c) ---- */
+/* ---- inside the predictor (predict.c, blocks.c, settle.c, stamped.c) ---- */
 
 /* A page being read. */
 struct reading {
@@ -182,6 +191,22 @@ void reading_diverge(struct reading *r);
 struct sample *sample_append(struct predictor *p, enum run_of run, uint32_t metric, double value);
 /* The marker of one remembered series. */
 void marker_append(struct predictor *p, struct page *page, uint32_t position, int64_t ts_ms);
+
+/* What follows in the lists of samples stands under this block, or under none. */
+void blocks_note(struct reading *r, uint32_t comments);
+
+/* A list of samples being thinned out in place, with the blocks above them: every sample is kept or left out, in
+ * order. */
+struct thinning {
+    struct sample_list *samples;
+    struct block_list *blocks;
+    size_t from, to, block;
+};
+
+struct thinning thinning_begin(struct predictor *p, enum way way, size_t from);
+struct sample *thinning_next(struct thinning *t); /* NULL: the end */
+void thinning_keep(struct thinning *t, const struct sample *s);
+void thinning_end(struct thinning *t);
 
 /* The label limits of what was read so far: they come before the error that ended the reading. */
 enum err settle_limits(struct reading *r, struct diag *d) MUST_USE;

@@ -197,17 +197,16 @@ static void settle_same(struct reading *r, struct stamps *s)
 static void settle_rest(struct reading *r, struct stamps *s)
 {
     struct predictor *p = r->p;
-    size_t from[2] = {r->settled[INNER], r->settled[OUTER]};
-    size_t to[2] = {r->settled[INNER], r->settled[OUTER]};
+    struct thinning lists[2] = {thinning_begin(p, INNER, r->settled[INNER]),
+                                thinning_begin(p, OUTER, r->settled[OUTER])};
 
     for (size_t i = r->same; i < p->n_positions; i++) {
         uint32_t position = p->positions[i];
         uint32_t id = position & POSITION_ID;
         if (flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
             continue;
-        enum way way = position_way(position);
-        struct sample_list *list = &p->samples[way];
-        struct sample sample = list->v[from[way]++];
+        struct thinning *list = &lists[position_way(position)];
+        struct sample sample = *thinning_next(list);
         if (is_seen(s, id)) {
             p->positions[i] |= POSITION_DUPLICATE;
             if (sample.side == SIDE_NONE) {
@@ -219,10 +218,10 @@ static void settle_rest(struct reading *r, struct stamps *s)
                 stamped_note(r, id);
             note_seen(r, s, position);
         }
-        list->v[to[way]++] = sample;
+        thinning_keep(list, &sample);
     }
-    p->samples[INNER].n = to[INNER];
-    p->samples[OUTER].n = to[OUTER];
+    thinning_end(&lists[INNER]);
+    thinning_end(&lists[OUTER]);
 }
 
 /* ---- what is gone ------------------------------------------------------------------------------------------------ */
@@ -431,6 +430,7 @@ enum err settle_page(struct reading *r, struct diag *d)
     }
     if (r->p->n_sides > 0 || page->stamped)
         stamped_filter(r);
+    blocks_note(r, METRIC_NONE);
     if (changed) {
         mark_gone(r, &s);
         commit(r);

@@ -164,14 +164,14 @@ static void evict(struct reading *r)
 
 void stamped_filter(struct reading *r)
 {
-    for (int run = RUN_INNER; run <= RUN_OUTER; run++) {
-        struct sample_list *list = &r->p->samples[run];
-        size_t kept = 0;
-        for (size_t i = 0; i < list->n; i++) {
-            if (allows(r, &list->v[i]))
-                list->v[kept++] = list->v[i];
+    for (int way = INNER; way <= OUTER; way++) {
+        struct thinning list = thinning_begin(r->p, (enum way)way, 0);
+        const struct sample *s;
+        while ((s = thinning_next(&list))) {
+            if (allows(r, s))
+                thinning_keep(&list, s);
         }
-        list->n = kept;
+        thinning_end(&list);
     }
     evict(r);
 }

@@ -27,7 +27,8 @@ struct pages {
     enum err err;
     enum exposition_kind kind;
     int64_t ts_ms, now_ms;
-    struct buf text; /* the last batch */
+    struct buf text;   /* the last batch */
+    struct buf blocks; /* what its samples stand under: `a < # TYPE a gauge` */
 };
 
 static inline void pages_print_labels(struct labels l, struct buf *out)
@@ -70,6 +71,37 @@ static inline void pages_print_batch(const struct batch *b, struct buf *out)
     arena_release(&a);
 }
 
+static inline const struct batch_block *pages_block_of(const struct batch *b, const struct batch_run *run, uint32_t i)
+{
+    const struct batch_block *at = NULL;
+
+    for (uint32_t k = run->first_block; k < run->first_block + run->n_blocks; k++) {
+        assert_true(k < b->n_blocks && b->blocks[k].first >= run->first);
+        if (b->blocks[k].first <= i)
+            at = &b->blocks[k];
+    }
+    return at && at->metric != METRIC_NONE ? at : NULL;
+}
+
+/* One line per sample: its name, and the first line of its block. */
+static inline void pages_print_blocks(const struct batch *b, struct buf *out)
+{
+    struct arena a = {0};
+
+    for (uint32_t r = 0; r < b->n_runs; r++) {
+        const struct batch_run *run = &b->runs[r];
+        for (uint32_t i = run->first; i < run->first + run->n; i++) {
+            struct labels l = intern_labels(b->metrics, b->samples[i].metric, &a);
+            const struct batch_block *block = pages_block_of(b, run, i);
+            struct str line, rest;
+            str_cut(block ? intern_raw(b->metrics, block->metric) : STR("-"), '\n', &line, &rest);
+            buf_printf(out, "%.*s < %.*s\n", STR_ARGS(labels_get(l, LABEL_NAME)), STR_ARGS(line));
+            arena_reset(&a);
+        }
+    }
+    arena_release(&a);
+}
+
 static inline void pages_open_as(struct pages *p, struct labels target)
 {
     p->intern = intern_new();
@@ -103,6 +135,7 @@ static inline void pages_close(struct pages *p)
     scope_table_free(p->scopes);
     counters_free(p->counters);
     buf_release(&p->text);
+    buf_release(&p->blocks);
 }
 
 static inline void pages_take_batch(struct pages *p)
@@ -114,6 +147,9 @@ static inline void pages_take_batch(struct pages *p)
     buf_clear(&p->text);
     buf_c(&p->text, "");
     pages_print_batch(&b, &p->text);
+    buf_clear(&p->blocks);
+    buf_c(&p->blocks, "");
+    pages_print_blocks(&b, &p->blocks);
     p->page.last_ms = p->ts_ms;
 }
 
