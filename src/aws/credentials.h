@@ -23,11 +23,29 @@ struct aws_credentials {
     struct str account;                               /* empty: not known */
     struct str source;                                /* for people: "environment", "container endpoint", ... */
     int64_t expires_ms;                               /* wall clock; INT64_MAX: never */
+    size_t text_bytes;                                /* of all the strings, which follow the struct */
 };
 
 struct aws_credentials *aws_credentials_new(struct str access_key, struct str secret_key, struct str session_token,
                                             struct str account, struct str source, int64_t expires_ms);
 struct aws_credentials *aws_credentials_ref(struct aws_credentials *c); /* any thread */
 void aws_credentials_unref(struct aws_credentials *c);                  /* any thread; NULL is fine */
+
+/* ---- the search for them, for people: `leadline check aws` ---- */
+
+struct aws_session;
+
+/* One link of the chain. */
+enum aws_step_verdict { AWS_STEP_PASSED_OVER, AWS_STEP_USED, AWS_STEP_FAILED, AWS_STEP_NOT_REACHED };
+struct aws_step {
+    struct str name; /* "environment", "container endpoint" */
+    enum aws_step_verdict verdict;
+    struct str why; /* "AWS_ACCESS_KEY_ID is not set" */
+};
+
+/* The links of the last search, in order; valid until the control loop goes on. 0 while the first has not ended. */
+uint32_t aws_session_steps(const struct aws_session *s, const struct aws_step **out);
+/* Where the region comes from: "AWS_REGION", "task metadata"; empty while it is not known. */
+struct str aws_session_region_source(const struct aws_session *s);
 
 #endif
