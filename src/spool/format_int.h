@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "the spool's formats are the memory of little-endian machines");
 
 enum {
-    SPOOL_VERSION = 2,
+    SPOOL_VERSION = 3,
     RECORD_MAGIC = 0x44524c6c,  /* "lLRD" */
     RECORD_RAW_MAX = 256 << 20, /* of one message; larger ones are not ours */
     RECORD_BORDERS_MAX = 1 << 20,
@@ -63,11 +63,11 @@ struct record_header {
     uint32_t group_part, group_parts; /* 0, 0: not of a group. The part group_parts - 1 closes the group */
     uint32_t reserved;
     int64_t first_ms, last_ms, sealed_ms;
-    uint64_t read, relabel, unsendable;                   /* the lane's totals when it was sealed */
-    uint64_t group;                                       /* number of the group, 0 none */
-    uint64_t group_read, group_relabel, group_unsendable; /* in the closing part */
+    uint64_t read, relabel, unsendable, histogram;                         /* the lane's totals when it was sealed */
+    uint64_t group;                                                        /* number of the group, 0 none */
+    uint64_t group_read, group_relabel, group_unsendable, group_histogram; /* in the closing part */
 };
-_Static_assert(sizeof(struct record_header) == 136, "on disk");
+_Static_assert(sizeof(struct record_header) == 152, "on disk");
 
 struct segment_footer {
     uint64_t magic;
@@ -98,12 +98,13 @@ struct open_slot {
     uint64_t seq;    /* of the request this becomes */
     uint32_t bytes, samples;
     int64_t first_ms, last_ms, begun_ms;
-    uint64_t read, relabel, unsendable; /* the lane's totals */
-    uint64_t group;                     /* last group that is in the totals */
-    uint64_t checked_hash;              /* XXH3 of the first checked_bytes; taken about once a second */
-    uint32_t checked_bytes, checked_samples, checked_borders, reserved;
+    uint64_t read, relabel, unsendable, histogram; /* the lane's totals */
+    uint64_t group;                                /* last group that is in the totals */
+    uint64_t checked_hash;                         /* XXH3 of the first checked_bytes; taken about once a second */
+    uint32_t checked_bytes, checked_samples, checked_borders;
+    uint32_t protocol; /* of the bytes; 0: the header's */
 };
-_Static_assert(sizeof(struct open_slot) == 112 && sizeof(struct open_slot) <= SLOT_STRIDE, "on disk");
+_Static_assert(sizeof(struct open_slot) == 120 && sizeof(struct open_slot) <= SLOT_STRIDE, "on disk");
 
 struct cursor_header {
     uint64_t magic;
@@ -120,10 +121,10 @@ struct cursor_slot {
     uint64_t inflight;           /* handed out for sending and not done; 0: none */
     uint64_t gone_from, gone_to; /* dropped from memory, never on disk */
     uint64_t delivered, possible_duplicates;
-    uint64_t read, relabel, unsendable; /* the lane's totals when this was written: a second source */
+    uint64_t read, relabel, unsendable, histogram; /* the lane's totals when this was written: a second source */
     uint64_t dropped[DROP_SLOTS];
 };
-_Static_assert(sizeof(struct cursor_slot) == 208 && sizeof(struct cursor_slot) <= SLOT_STRIDE, "on disk");
+_Static_assert(sizeof(struct cursor_slot) == 216 && sizeof(struct cursor_slot) <= SLOT_STRIDE, "on disk");
 
 /* ---- records ---- */
 

@@ -147,8 +147,12 @@ static void take_totals(struct lane_totals *t, const struct open_slot *s)
 {
     if (s->commit < t->commit)
         return;
-    *t = (struct lane_totals){
-        .commit = s->commit, .read = s->read, .relabel = s->relabel, .unsendable = s->unsendable, .group = s->group};
+    *t = (struct lane_totals){.commit = s->commit,
+                              .read = s->read,
+                              .relabel = s->relabel,
+                              .unsendable = s->unsendable,
+                              .group = s->group,
+                              .histogram = s->histogram};
 }
 
 /* How much of the batch can be trusted; its borders are complete and fit. */
@@ -192,11 +196,12 @@ static struct request *open_request(struct finder *x, struct open_found *o, cons
                                     .last_ms = s->last_ms,
                                     .sealed_ms = s->begun_ms,
                                     .seq = s->seq,
-                                    .protocol = o->header.protocol,
+                                    .protocol = s->protocol ? s->protocol : o->header.protocol,
                                     .compression = x->o->compression,
                                     .read = s->read,
                                     .relabel = s->relabel,
-                                    .unsendable = s->unsendable};
+                                    .unsendable = s->unsendable,
+                                    .histogram = s->histogram};
     return request_seal(x->o->compressor, &source);
 }
 
@@ -291,6 +296,7 @@ static void group_step(struct finder *x, struct group_walk *g, const struct segm
             x->f->totals.read += h->group_read;
             x->f->totals.relabel += h->group_relabel;
             x->f->totals.unsendable += h->group_unsendable;
+            x->f->totals.histogram += h->group_histogram;
         }
         *g = (struct group_walk){0};
     }
@@ -322,6 +328,7 @@ static enum err walk_segment(struct finder *x, int fd, const char *name, struct 
             x->f->totals.read = h.read;
             x->f->totals.relabel = h.relabel;
             x->f->totals.unsendable = h.unsendable;
+            x->f->totals.histogram = h.histogram;
         }
     }
     if (e == ERR_IO)
@@ -509,12 +516,13 @@ static void start_counts_again(struct lane_found *f)
         first = f->next_seq;
     f->cursor = (struct cursor_slot){.head = first};
     f->totals.read = f->samples_waiting;
-    f->totals.relabel = f->totals.unsendable = 0;
+    f->totals.relabel = f->totals.unsendable = f->totals.histogram = 0;
 }
 
 static void balance(struct lane_found *f)
 {
-    uint64_t sum = f->cursor.delivered + f->samples_waiting + f->totals.relabel + f->totals.unsendable;
+    uint64_t sum =
+        f->cursor.delivered + f->samples_waiting + f->totals.relabel + f->totals.unsendable + f->totals.histogram;
     for (int i = 0; i < DROP_REASONS; i++)
         sum += i == DROP_RELABEL ? 0 : f->cursor.dropped[i];
     if (f->totals.read < sum) {
@@ -560,6 +568,7 @@ enum err lane_find(struct lane_found *f, const struct found_options *o, int dir,
         f->totals.read = f->cursor.read;
         f->totals.relabel = f->cursor.relabel;
         f->totals.unsendable = f->cursor.unsendable;
+        f->totals.histogram = f->cursor.histogram;
     }
     if (!e)
         e = find_segments(&x, files.numbers, files.n);

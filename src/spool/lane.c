@@ -66,6 +66,7 @@ void lane_publish_ledger(struct spool_lane *l)
         l->ledger.dropped[i] = c->dropped[i];
     l->ledger.dropped[DROP_RELABEL] = l->totals.relabel;
     l->ledger.dropped[DROP_UNSENDABLE] += l->totals.unsendable;
+    l->ledger.dropped[DROP_HISTOGRAM] += l->totals.histogram;
     l->ledger.read = l->totals.read;
     l->ledger.oldest_ms = oldest_ms(l);
     account_store(&l->s->lanes[l->index].account, &l->ledger);
@@ -154,6 +155,12 @@ static void fault_ahead(struct spool_lane *l, uint32_t ahead)
         lane_kick(l);
 }
 
+static void begin_batch(struct spool_lane *l)
+{
+    open_batch_begin(l->filling, l->next_seq);
+    l->filling->slot.protocol = l->protocol;
+}
+
 static void fill_next(struct spool_lane *l)
 {
     l->filling = NULL;
@@ -170,7 +177,7 @@ static void fill_next(struct spool_lane *l)
             l->retry_at_ms = 0;
         }
     }
-    open_batch_begin(l->filling, l->next_seq);
+    begin_batch(l);
     l->half_told = false;
     fault_ahead(l, l->recent_bytes);
 }
@@ -217,11 +224,12 @@ void spool_lane_seal(struct spool_lane *l)
                                     .last_ms = slot->last_ms,
                                     .sealed_ms = clock_wall_ms(),
                                     .seq = slot->seq,
-                                    .protocol = l->s->o.protocol,
-                                    .compression = l->s->o.compression,
+                                    .protocol = l->protocol,
+                                    .compression = l->compression,
                                     .read = l->totals.read,
                                     .relabel = l->totals.relabel,
-                                    .unsendable = l->totals.unsendable};
+                                    .unsendable = l->totals.unsendable,
+                                    .histogram = l->totals.histogram};
     struct request *r = request_seal(&l->compressor, &source);
     CHECK(r != NULL); /* a batch is far below every compressor's limit */
     if (b != &l->spare) {
@@ -240,14 +248,34 @@ void spool_lane_seal(struct spool_lane *l)
     lane_kick(l);
 }
 
+void spool_lane_set_encoding(struct spool_lane *l, uint32_t protocol, enum compression compression)
+{
+    if (l->protocol == protocol && l->compression == compression)
+        return;
+    spool_lane_seal(l);
+    l->protocol = protocol;
+    l->compression = compression;
+    l->filling->slot.protocol = protocol;
+}
+
 /* ---- filling ---- */
 
 struct spool_room spool_lane_room(struct spool_lane *l)
 {
     struct open_batch *b = l->filling;
+    size_t n = open_batch_data_bytes(b) - b->slot.bytes;
+    size_t max = l->s->o.max_raw_bytes;
     return (struct spool_room){.p = open_batch_data(b) + b->slot.bytes,
-                               .n = open_batch_data_bytes(b) - b->slot.bytes,
-                               .samples = b->slot.samples};
+                               .n = n,
+                               .samples = b->slot.samples,
+                               .joinable = open_batch_empty(b)   ? n
+                                           : max > b->slot.bytes ? max - b->slot.bytes
+                                                                 : 0};
+}
+
+static uint64_t dropped(const struct spool_counts *c)
+{
+    return (uint64_t)c->dropped_relabel + c->dropped_unsendable + c->dropped_histogram;
 }
 
 static void add_totals(struct spool_lane *l, const struct spool_counts *counts)
@@ -256,6 +284,7 @@ static void add_totals(struct spool_lane *l, const struct spool_counts *counts)
     l->totals.read += counts->read;
     l->totals.relabel += counts->dropped_relabel;
     l->totals.unsendable += counts->dropped_unsendable;
+    l->totals.histogram += counts->dropped_histogram;
 }
 
 /* The n bytes after the batch do not fit with it: they begin the next one. */
@@ -276,7 +305,7 @@ static bool batch_full(const struct spool_lane *l, uint32_t part)
 void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts *counts)
 {
     CHECK(!l->in_group && n <= spool_lane_room(l).n && (n || !counts->samples));
-    CHECK(counts->read == (uint64_t)counts->samples + counts->dropped_relabel + counts->dropped_unsendable);
+    CHECK(counts->read == (uint64_t)counts->samples + dropped(counts));
     if (n == 0) {
         add_totals(l, counts);
         lane_publish_totals(l);
@@ -284,7 +313,7 @@ void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts
         return;
     }
     const struct open_slot *slot = &l->filling->slot;
-    if (slot->bytes &&
+    if (slot->bytes && l->protocol == 1 &&
         ((uint64_t)slot->samples + counts->samples > max_samples(l) || slot->bytes + n > l->s->o.max_raw_bytes))
         split_before(l, n);
     bool first = open_batch_empty(l->filling);
@@ -323,11 +352,12 @@ void spool_lane_group_begin(struct spool_lane *l)
 void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_counts *counts)
 {
     CHECK(l->in_group && n <= spool_lane_room(l).n && (n || !counts->samples));
-    CHECK(counts->read == (uint64_t)counts->samples + counts->dropped_relabel + counts->dropped_unsendable);
+    CHECK(counts->read == (uint64_t)counts->samples + dropped(counts));
     l->group_counts.read += counts->read;
     l->group_counts.samples += counts->samples;
     l->group_counts.dropped_relabel += counts->dropped_relabel;
     l->group_counts.dropped_unsendable += counts->dropped_unsendable;
+    l->group_counts.dropped_histogram += counts->dropped_histogram;
     if (n == 0)
         return;
     open_batch_touched(l->filling, (uint32_t)n);
@@ -339,8 +369,8 @@ void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_cou
                                     .first_ms = counts->first_ms,
                                     .last_ms = counts->last_ms,
                                     .sealed_ms = clock_wall_ms(),
-                                    .protocol = l->s->o.protocol,
-                                    .compression = l->s->o.compression};
+                                    .protocol = l->protocol,
+                                    .compression = l->compression};
     struct request *r = request_seal(&l->compressor, &source);
     CHECK(r != NULL);
     spool_hold_memory(l->s, (int64_t)request_memory(r));
@@ -357,6 +387,7 @@ static void group_close(struct spool_lane *l)
         h->read = l->totals.read;
         h->relabel = l->totals.relabel;
         h->unsendable = l->totals.unsendable;
+        h->histogram = l->totals.histogram;
         h->group = group;
         h->group_part = part;
         h->group_parts = parts;
@@ -364,6 +395,7 @@ static void group_close(struct spool_lane *l)
             h->group_read = l->group_counts.read;
             h->group_relabel = l->group_counts.dropped_relabel;
             h->group_unsendable = l->group_counts.dropped_unsendable;
+            h->group_histogram = l->group_counts.dropped_histogram;
         }
         request_finish(r);
     }
@@ -389,7 +421,7 @@ void spool_lane_group_end(struct spool_lane *l)
     l->first_commit_done = true;
     group_close(l);
     remember_size(l, l->filling->backed);
-    open_batch_begin(l->filling, l->next_seq);
+    begin_batch(l);
     queue_drop_aged(l);
     queue_shed_memory(l);
     lane_publish_ledger(l);
@@ -494,7 +526,13 @@ enum err spool_lane_open(struct spool *s, uint32_t lane, struct loop *loop, void
     if (lane >= LANES || s->lanes[lane].open)
         return diag_set(d, ERR_INTERNAL, "lane %u of spool %s cannot be opened twice", lane, s->o.directory);
     struct spool_lane *l = NEW(struct spool_lane);
-    *l = (struct spool_lane){.s = s, .index = lane, .loop = loop, .ready = ready, .ctx = ctx};
+    *l = (struct spool_lane){.s = s,
+                             .index = lane,
+                             .loop = loop,
+                             .ready = ready,
+                             .ctx = ctx,
+                             .protocol = s->o.protocol,
+                             .compression = s->o.compression};
     l->place = (struct lane_place){.dir = -1,
                                    .network = s->network,
                                    .lane = lane,

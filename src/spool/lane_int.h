@@ -99,6 +99,8 @@ struct spool_lane {
     void *closed_ctx;
     struct timer ready_timer, seal_timer, tick_timer;
     struct compressor compressor;
+    uint32_t protocol; /* of what is committed now */
+    enum compression compression;
 
     struct lane_place place;
     bool incomplete; /* cursor or batches could not be made: memory stands in, making them is tried again */

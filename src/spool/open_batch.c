@@ -139,6 +139,7 @@ static void slot_set_totals(struct open_slot *s, const struct lane_totals *t)
     s->read = t->read;
     s->relabel = t->relabel;
     s->unsendable = t->unsendable;
+    s->histogram = t->histogram;
     s->group = t->group;
 }
 
@@ -224,6 +225,8 @@ void open_batch_begin(struct open_batch *b, uint64_t seq)
                                  .read = old.read,
                                  .relabel = old.relabel,
                                  .unsendable = old.unsendable,
+                                 .histogram = old.histogram,
+                                 .protocol = old.protocol,
                                  .group = old.group};
     b->written_bytes = 0;
 }

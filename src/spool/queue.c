@@ -119,6 +119,7 @@ void queue_count_group(struct spool_lane *l, uint64_t group)
     l->totals.read += last->header.group_read;
     l->totals.relabel += last->header.group_relabel;
     l->totals.unsendable += last->header.group_unsendable;
+    l->totals.histogram += last->header.group_histogram;
     lane_publish_totals(l);
     l->ledger.waiting += samples;
     lane_ready(l);
@@ -172,6 +173,7 @@ enum err spool_lane_peek(struct spool_lane *l, const struct spool_request **out)
     c->read = l->totals.read;
     c->relabel = l->totals.relabel;
     c->unsendable = l->totals.unsendable;
+    c->histogram = l->totals.histogram;
     cursor_publish(&l->cursor);
     lane_publish_ledger(l);
     lane_kick(l);
@@ -196,6 +198,7 @@ void spool_lane_done(struct spool_lane *l, uint64_t seq, const struct spool_outc
     c->read = l->totals.read;
     c->relabel = l->totals.relabel;
     c->unsendable = l->totals.unsendable;
+    c->histogram = l->totals.histogram;
     cursor_publish(&l->cursor);
     l->peeked = NULL;
     settle(l, r);

@@ -35,7 +35,7 @@ struct request_source {
     uint64_t seq;
     uint32_t protocol;
     enum compression compression;
-    uint64_t read, relabel, unsendable; /* the lane's totals */
+    uint64_t read, relabel, unsendable, histogram; /* the lane's totals */
 };
 /* Compresses. NULL when the message is beyond the compressor's limits. */
 struct request *request_seal(struct compressor *c, const struct request_source *s);

@@ -1,6 +1,6 @@
 /* spool: a sink's directory: lock, meta, lanes, the caps and the ledger.
  *
- *   meta       text: "leadline spool", then `version 2`, `lanes 16`, `protocol 1`; replaced whole
+ *   meta       text: "leadline spool", then `version 3`, `lanes 16`, `protocol 1`; replaced whole
  *   lock       flock by the one process that uses the directory; the kernel lets go when that process ends
  *   lane-NN/   on first use; lane.c and found.c
  *
@@ -45,7 +45,7 @@ const char *spool_reason_name(enum spool_reason r)
 {
     static const char *const names[DROP_REASONS] = {"relabel", "refused", "maybe_delivered", "too_old",
                                                     "age",     "cap",     "memory",          "crash",
-                                                    "corrupt", "stop",    "unsendable"};
+                                                    "corrupt", "stop",    "unsendable",      "histogram"};
     return (unsigned)r < DROP_REASONS ? names[r] : "unknown";
 }
 
@@ -125,6 +125,7 @@ void ledger_of_found(const struct lane_found *f, struct spool_ledger *out)
         out->dropped[i] = f->cursor.dropped[i];
     out->dropped[DROP_RELABEL] = f->totals.relabel;
     out->dropped[DROP_UNSENDABLE] += f->totals.unsendable;
+    out->dropped[DROP_HISTOGRAM] += f->totals.histogram;
     for (size_t i = 0; i < f->n_segments; i++) {
         const struct segment_info *g = &f->segments[i];
         out->bytes_waiting += g->bytes_left;

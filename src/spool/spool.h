@@ -33,6 +33,7 @@ struct spool_budget {
     int64_t max_age_ms;                        /* --spool.max-age */
     _Atomic uint64_t disk_bytes, memory_bytes; /* zero at first; kept by the spools */
     _Atomic uint64_t mapping_bytes;            /* of disk_bytes, the open batches */
+    _Atomic bool pressed; /* memory is short: what is sealed goes to disk at once, and from memory */
 };
 
 struct spool_options {
@@ -40,7 +41,7 @@ struct spool_options {
     const char *destination; /* for messages: the sink's name */
     enum spool_mode mode;
     enum compression compression; /* of new requests */
-    uint32_t protocol;            /* what the bytes are; kept in segment headers: 1 = remote write 1.0 */
+    uint32_t protocol;            /* what the bytes are; kept in segment headers: 1 = remote write 1.0, 2 = 2.0 */
     uint32_t max_samples;         /* seals at this many samples, at a scrape's border */
     size_t max_raw_bytes;         /* seals at this many raw bytes: 1 MiB */
     uint32_t seal_after_ms;       /* batch_send_deadline, since the first scrape of the open batch */
@@ -77,6 +78,7 @@ struct spool_room {
     uint8_t *p;
     size_t n;         /* bytes free; at least max_raw_bytes + 64 KiB when the open batch is empty */
     uint32_t samples; /* of the open batch so far; 0: it is empty */
+    size_t joinable;  /* of n, what may follow the open batch within max_raw_bytes; n when it is empty */
 };
 struct spool_room spool_lane_room(struct spool_lane *l);
 
@@ -84,14 +86,19 @@ struct spool_counts {
     uint32_t read;               /* samples handed to the sink */
     uint32_t samples;            /* of these, encoded into the bytes */
     uint32_t dropped_relabel;    /* write_relabel_configs */
-    uint32_t dropped_unsendable; /* larger than any request; read = samples + both */
+    uint32_t dropped_unsendable; /* larger than any request */
+    uint32_t dropped_histogram;  /* native histograms that are not sent; read = samples + all three */
     int64_t first_ms, last_ms;   /* of the sample times; 0, 0 when none */
 };
 /* Makes the first n bytes of the room part of the open batch, as one scrape (a border), by one release store. n may
- * be 0: the counts alone. Seals by itself when max_samples or max_raw_bytes is reached. */
+ * be 0: the counts alone. Seals by itself when max_samples or max_raw_bytes is reached. Bytes of protocol 1 that would
+ * exceed a limit move to a fresh batch; those of others refer to what is in front of them, and stay. */
 void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts *counts);
 /* Closes the open batch (nothing when it is empty): it becomes a request, and the room is that of a fresh one. */
 void spool_lane_seal(struct spool_lane *l);
+/* What is committed from now on is this; seals what is open when it is something else. At first: the spool's options.
+ */
+void spool_lane_set_encoding(struct spool_lane *l, uint32_t protocol, enum compression compression);
 
 /* A scrape larger than one request: parts of whole series, all or nothing. The room is used as scratch for each part:
  * write at room.p, then spool_lane_group_add(n). Nothing counts before spool_lane_group_end; _abort drops all parts. */

@@ -19,6 +19,7 @@ enum spool_reason {
     DROP_CORRUPT,         /* records that fail their checksum */
     DROP_STOP,            /* lost at the end: --spool=memory, or a disk that failed until the end */
     DROP_UNSENDABLE,      /* series whose labels are larger than any request */
+    DROP_HISTOGRAM,       /* native histograms that the configuration or the protocol does not send */
     DROP_REASONS,
 };
 const char *spool_reason_name(enum spool_reason r);

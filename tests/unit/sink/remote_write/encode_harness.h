@@ -85,7 +85,7 @@ static inline void append_samples(struct harness *h, struct scope *scope, int64_
                                   uint32_t n)
 {
     struct intern_view view = intern_view(h->intern);
-    struct batch_run run = {scope, 0, n};
+    struct batch_run run = {.scope = scope, .n = n};
     struct batch b = {.ts_ms = ts_ms, .metrics = &view, .samples = samples, .n_samples = n, .runs = &run, .n_runs = 1};
     remote_write_append(&h->rw->consumer, &b, NULL, NULL);
 }

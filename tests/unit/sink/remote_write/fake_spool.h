@@ -47,6 +47,9 @@ struct spool_lane {
     struct spool_counts group_counts;
     uint32_t n_group;
 
+    uint32_t protocol; /* 0: 1 */
+    enum compression compression;
+
     struct fake_sealed *sealed[4096];
     uint32_t first_sealed, n_sealed;
     uint64_t next_seq;
@@ -95,8 +98,8 @@ static inline void fake_spool_release(struct spool *s)
 
 const char *spool_reason_name(enum spool_reason r)
 {
-    static const char *const names[] = {"relabel", "refused", "maybe_delivered", "too_old", "age",       "cap",
-                                        "memory",  "crash",   "corrupt",         "stop",    "unsendable"};
+    static const char *const names[] = {"relabel", "refused", "maybe_delivered", "too_old", "age",        "cap",
+                                        "memory",  "crash",   "corrupt",         "stop",    "unsendable", "histogram"};
     return names[r];
 }
 
@@ -153,16 +156,23 @@ struct spool_room spool_lane_room(struct spool_lane *l)
 {
     if (!l->room)
         l->room = mem_alloc(l->spool->room_bytes);
-    return (struct spool_room){l->room + l->n, l->spool->room_bytes - l->n, l->samples};
+    size_t n = l->spool->room_bytes - l->n;
+    size_t max = l->spool->max_raw_bytes;
+    return (struct spool_room){l->room + l->n, n, l->samples, l->n == 0 ? n : max > l->n ? max - l->n : 0};
+}
+
+static inline enum compression fake_compression(const struct spool_lane *l)
+{
+    return l->compression ? l->compression : COMPRESS_SNAPPY;
 }
 
 static inline struct fake_sealed *fake_make(struct spool_lane *l, const uint8_t *p, size_t n, uint32_t samples)
 {
     struct fake_sealed *f = NEW(struct fake_sealed);
-    CHECK(compress_encode(&l->spool->compressor, COMPRESS_SNAPPY, str_from((const char *)p, n), &f->body) == OK);
+    CHECK(compress_encode(&l->spool->compressor, fake_compression(l), str_from((const char *)p, n), &f->body) == OK);
     f->request = (struct spool_request){.body = buf_view(&f->body),
-                                        .compression = COMPRESS_SNAPPY,
-                                        .protocol = 1,
+                                        .compression = fake_compression(l),
+                                        .protocol = l->protocol ? l->protocol : 1,
                                         .raw_bytes = (uint32_t)n,
                                         .samples = samples,
                                         .sealed_ms = clock_wall_ms(),
@@ -195,11 +205,12 @@ void spool_lane_seal(struct spool_lane *l)
 void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts *c)
 {
     CHECK(!l->in_group && n <= l->spool->room_bytes - l->n);
-    CHECK(c->read == c->samples + c->dropped_relabel + c->dropped_unsendable);
+    CHECK(c->read == c->samples + c->dropped_relabel + c->dropped_unsendable + c->dropped_histogram);
     CHECK((n == 0) == (c->samples == 0));
     l->ledger.read += c->read;
     l->ledger.dropped[DROP_RELABEL] += c->dropped_relabel;
     l->ledger.dropped[DROP_UNSENDABLE] += c->dropped_unsendable;
+    l->ledger.dropped[DROP_HISTOGRAM] += c->dropped_histogram;
     l->ledger.waiting += c->samples;
     if (n == 0)
         return;
@@ -215,6 +226,15 @@ void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts
         spool_lane_seal(l);
 }
 
+void spool_lane_set_encoding(struct spool_lane *l, uint32_t protocol, enum compression compression)
+{
+    if ((l->protocol ? l->protocol : 1) == protocol && fake_compression(l) == compression)
+        return;
+    spool_lane_seal(l);
+    l->protocol = protocol;
+    l->compression = compression;
+}
+
 void spool_lane_group_begin(struct spool_lane *l)
 {
     CHECK(!l->in_group && l->n == 0);
@@ -226,11 +246,12 @@ void spool_lane_group_begin(struct spool_lane *l)
 void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_counts *c)
 {
     CHECK(l->in_group && n <= l->spool->room_bytes);
-    CHECK(c->read == c->samples + c->dropped_relabel + c->dropped_unsendable);
+    CHECK(c->read == c->samples + c->dropped_relabel + c->dropped_unsendable + c->dropped_histogram);
     l->group_counts.read += c->read;
     l->group_counts.samples += c->samples;
     l->group_counts.dropped_relabel += c->dropped_relabel;
     l->group_counts.dropped_unsendable += c->dropped_unsendable;
+    l->group_counts.dropped_histogram += c->dropped_histogram;
     l->spool->parts_added++;
     if (n == 0)
         return;
@@ -250,6 +271,7 @@ void spool_lane_group_end(struct spool_lane *l)
     l->ledger.waiting += l->group_counts.samples;
     l->ledger.dropped[DROP_RELABEL] += l->group_counts.dropped_relabel;
     l->ledger.dropped[DROP_UNSENDABLE] += l->group_counts.dropped_unsendable;
+    l->ledger.dropped[DROP_HISTOGRAM] += l->group_counts.dropped_histogram;
     for (uint32_t i = 0; i < l->n_group; i++)
         fake_push(l, l->group[i]);
     l->spool->groups_ended++;

@@ -336,7 +336,7 @@ static inline void world_scrape(struct world *w, uint32_t lane, int number, int6
         samples[i] = (struct sample){id, SIDE_NONE, i};
     }
     struct intern_view view = intern_view(w->intern);
-    struct batch_run run = {s, 0, n};
+    struct batch_run run = {.scope = s, .n = n};
     struct batch b = {
         .ts_ms = ts_ms, .lane = lane, .metrics = &view, .samples = samples, .n_samples = n, .runs = &run, .n_runs = 1};
     struct batch_consumer *c = remote_write_consumer(w->rw);

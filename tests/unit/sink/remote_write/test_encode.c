@@ -195,7 +195,7 @@ static void explicit_timestamps(void **state)
     struct sample samples[] = {{up, 1, 1}, {up, SIDE_NONE, 2}, {up, 0, 3}};
     struct sample_side sides[] = {{.ts_ms = TS + 500, .histogram = SIDE_NONE},
                                   {.ts_ms = TS - 500, .histogram = SIDE_NONE}};
-    struct batch_run runs[] = {{s, 0, 2}, {t, 2, 1}};
+    struct batch_run runs[] = {{.scope = s, .n = 2}, {.scope = t, .first = 2, .n = 1}};
     struct intern_view view = intern_view(h.intern);
     struct batch b = {.ts_ms = TS,
                       .metrics = &view,
@@ -230,7 +230,7 @@ static void completion_is_told_once(void **state)
     struct harness h = harness_new(no_labels, NULL);
     struct scope *s = scope_get(h.scopes, labels_of(&h.arena, "job=j"));
     struct sample sample = {metric_of(&h, labels_of(&h.arena, "__name__=up"), s->names), SIDE_NONE, 1};
-    struct batch_run run = {s, 0, 1};
+    struct batch_run run = {.scope = s, .n = 1};
     struct intern_view view = intern_view(h.intern);
     struct batch b = {.ts_ms = TS, .metrics = &view, .samples = &sample, .n_samples = 1, .runs = &run, .n_runs = 1};
     int told = 0;
@@ -771,7 +771,8 @@ static void world_check(struct random_world *w)
     uint32_t n_want = 0;
     for (uint32_t run = 0; run < 4; run++) {
         uint32_t scope = (uint32_t)unit_random_below(w->r, MAX_SCOPES);
-        runs[run] = (struct batch_run){w->scopes[scope], n, (uint32_t)unit_random_below(w->r, 40)};
+        runs[run] = (struct batch_run){
+            .scope = w->scopes[scope], .first = n, .n = (uint32_t)unit_random_below(w->r, 40)};
         for (uint32_t i = 0; i < runs[run].n; i++) {
             uint32_t m = (uint32_t)unit_random_below(w->r, MAX_METRICS);
             /* now and then a metric that belongs to another name set */
