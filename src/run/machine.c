@@ -128,6 +128,54 @@ uint64_t machine_memory_limit(const char *root)
     return limit;
 }
 
+/* The number behind `name` in a file of lines `name value [unit]`, or `name: value`; 0 without it. */
+static uint64_t field_of(struct str text, struct str name)
+{
+    struct str line;
+    while (text.n) {
+        uint64_t value;
+        str_cut(text, '\n', &line, &text);
+        if (!str_starts(line, name))
+            continue;
+        struct str rest = str_trim(str_from(line.p + name.n, line.n - name.n)), number;
+        str_cut(rest, ' ', &number, &rest);
+        return num_parse_u64(number, &value) ? 0 : value;
+    }
+    return 0;
+}
+
+static uint64_t group_number(const char *root, const char *mount, const char *controller, const char *file)
+{
+    AUTO_BUF text = {0};
+    uint64_t n;
+    return read_group(root, mount, controller, file, &text) && !num_parse_u64(str_trim(buf_view(&text)), &n) ? n : 0;
+}
+
+struct machine_memory machine_memory(const char *root)
+{
+    struct machine_memory m = {.group_limit = machine_memory_limit(root)};
+    AUTO_BUF text = {0};
+    const char *mount = "/sys/fs/cgroup", *controller = "";
+    struct str idle = STR("inactive_file ");
+
+    if (read_small(root, "/proc/self/status", &text)) {
+        struct str status = buf_view(&text);
+        m.own_bytes = (field_of(status, STR("RssAnon:")) + field_of(status, STR("RssShmem:"))) << 10;
+    }
+    m.group_bytes = group_number(root, mount, controller, "memory.current");
+    if (!m.group_bytes) {
+        mount = "/sys/fs/cgroup/memory";
+        controller = "memory";
+        idle = STR("total_inactive_file ");
+        m.group_bytes = group_number(root, mount, controller, "memory.usage_in_bytes");
+    }
+    if (m.group_bytes && read_group(root, mount, controller, "memory.stat", &text)) {
+        uint64_t unused = field_of(buf_view(&text), idle);
+        m.group_bytes -= unused < m.group_bytes ? unused : m.group_bytes;
+    }
+    return m;
+}
+
 void machine_parse_task(struct str json, double *cpus, uint64_t *memory_bytes)
 {
     struct arena a = {0};

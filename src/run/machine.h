@@ -17,6 +17,12 @@ struct log;
 uint32_t machine_cpus(const char *root);
 /* Bytes; 0 when there is no limit. */
 uint64_t machine_memory_limit(const char *root);
+struct machine_memory {
+    uint64_t own_bytes;   /* anonymous and shared memory of this process: what cannot be written back; 0: not known */
+    uint64_t group_bytes; /* of its control group, without page cache that nobody has used lately; 0: not known */
+    uint64_t group_limit; /* as machine_memory_limit */
+};
+struct machine_memory machine_memory(const char *root);
 /* Limits of the answer of the task metadata endpoint; 0 where it says none. */
 void machine_parse_task(struct str json, double *cpus, uint64_t *memory_bytes);
 /* Asks $ECS_CONTAINER_METADATA_URI_V4/task, waiting at most a second. Blocking: at start only. False without an answer.

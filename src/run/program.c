@@ -184,6 +184,29 @@ static void warn_of_wal(struct program *p)
                  F_C("next", "what it holds unsent is not delivered; remove it when it is not needed"));
 }
 
+static void on_memory(void *ctx, enum memory_level level)
+{
+    struct program *p = ctx;
+
+    atomic_store_explicit(&p->budget.pressed, level >= MEMORY_SPOOL, memory_order_relaxed);
+    for (uint32_t i = 0; i < p->n_workers; i++)
+        worker_pressure(p->workers[i], level);
+}
+
+static void start_memory_guard(struct program *p)
+{
+    struct memory_guard_options o = {
+        .loop = p->loop,
+        .log = p->o.log,
+        .counters = p->o.counters,
+        .ceiling_bytes = p->o.memory_ceiling_bytes,
+        .changed = on_memory,
+        .ctx = p,
+        .root = "",
+    };
+    p->memory = memory_guard_new(&o);
+}
+
 enum err program_start(struct loop *loop, const struct program_options *o, struct plan *plan, struct program **out,
                        struct diag *d)
 {
@@ -213,6 +236,8 @@ enum err program_start(struct loop *loop, const struct program_options *o, struc
         goto fail_sinks;
     program_pools_apply(p);
     program_metadata_start(p);
+    if (p->o.memory_ceiling_bytes != UINT64_MAX)
+        start_memory_guard(p);
     note_reload(p, true);
     warn_of_plan(p);
     *out = p;
@@ -330,6 +355,7 @@ void program_stop(struct program *p, const char *reason)
     if (reason)
         log_info(p->o.log, reason);
     timer_stop(&p->metadata);
+    memory_guard_free(p->memory);
     program_discoverers_stop(p);
     struct worker_stop stop = {
         .deadline_ns = clock_mono_ns() + (uint64_t)stop_deadline_ms(p) * 1000000,

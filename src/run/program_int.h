@@ -4,6 +4,7 @@
 
 #include "discover/discoverer.h"
 #include "run/machine.h"
+#include "run/memory.h"
 #include "run/program.h"
 #include "run/worker.h"
 #include "source/scrape/pool.h"
@@ -46,6 +47,7 @@ struct program {
     struct scrape_target_consumer to_workers;
     uint64_t offset_seed;
 
+    struct memory_guard *memory;
     struct web *web;
     struct timer metadata;
     uint32_t metadata_pending;

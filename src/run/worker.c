@@ -56,6 +56,7 @@ struct order {
     union {
         struct scrape_target *target;
         uint64_t identity;
+        int level;
         struct worker_sink sink;
         struct {
             int slot;
@@ -420,6 +421,20 @@ static void run_hurry(struct order *o)
 void worker_hurry(struct worker *w)
 {
     order_post(order_new(w, run_hurry));
+}
+
+/* ---- memory ---- */
+
+static void run_pressure(struct order *o)
+{
+    free(o);
+}
+
+void worker_pressure(struct worker *w, int level)
+{
+    struct order *o = order_new(w, run_pressure);
+    o->level = level;
+    order_post(o);
 }
 
 /* ---- life ---- */

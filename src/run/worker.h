@@ -46,6 +46,9 @@ void worker_sink_set(struct worker *w, const struct worker_sink *sink);
 /* Closes it; done(ctx) on the control loop when its lanes are closed. */
 void worker_sink_remove(struct worker *w, int slot, void (*done)(void *ctx), void *ctx);
 
+/* Memory is short: memory_level (run/memory.h). */
+void worker_pressure(struct worker *w, int level);
+
 /* What a worker knows at this moment; arena memory of the reply, which the receiver owns. */
 struct worker_snapshot {
     struct arena arena;

@@ -386,7 +386,7 @@ static bool no_batch_free(const struct spool_lane *l)
 
 static bool append_due(const struct spool_lane *l, const struct request *r, uint64_t now)
 {
-    bool pressed = l->closing || l->half_told || no_batch_free(l) || l->list.n > KEEP_REQUESTS;
+    bool pressed = spool_pressed(l->s) || l->closing || l->half_told || no_batch_free(l) || l->list.n > KEEP_REQUESTS;
     return pressed || r->uncounted || r->open_file >= 0 || now - r->queued_ms >= APPEND_AFTER_MS;
 }
 
@@ -614,7 +614,7 @@ static void keep_some(struct spool_lane *l, bool unread)
             free_abandoned(l, r);
             continue;
         }
-        bool keep = r == l->peeked || (!unread && i + l->known_requests <= j->written + KEEP_REQUESTS - 1 &&
+        bool keep = r == l->peeked || (!unread && !spool_pressed(l->s) && i + l->known_requests <= j->written + KEEP_REQUESTS - 1 &&
                                        l->known_bytes <= KEEP_BYTES);
         if (keep) {
             l->known_up_to = r->header.seq;

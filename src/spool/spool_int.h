@@ -49,6 +49,10 @@ void spool_hold_disk(struct spool *s, int64_t bytes, bool mapping);
 void spool_hold_memory(struct spool *s, int64_t bytes);
 /* Would `more` bytes of segments be beyond --spool.max-bytes / beyond what the file system should give? */
 bool spool_over_cap(const struct spool *s, uint64_t more);
+static inline bool spool_pressed(const struct spool *s)
+{
+    return atomic_load_explicit(&s->o.budget->pressed, memory_order_relaxed);
+}
 bool spool_over_file_system(const struct spool *s, uint64_t more);
 /* On the I/O thread: looks at the file system's free space, at most every few seconds. */
 void spool_look_at_file_system(struct spool *s);
