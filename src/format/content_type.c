@@ -9,6 +9,7 @@
  * know. RFC 2231 continuations (`name*0=`) are checked for form and otherwise ignored.
  */
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/quote.h"
 #include "format/exposition.h"
 
@@ -122,33 +123,34 @@ static const char *parse_media_type(struct str s, struct str *type, struct str *
     return check_parameters(rest, version);
 }
 
-static bool kind_of(struct str type, enum exposition_kind *out, bool *protobuf)
+static bool kind_of(struct str type, enum exposition_kind *out)
 {
-    *protobuf = str_eq_nocase(type, STR("application/vnd.google.protobuf"));
-    *out = str_eq_nocase(type, STR("text/plain")) ? EXPOSITION_TEXT : EXPOSITION_OPENMETRICS;
-    return *protobuf || *out == EXPOSITION_TEXT || str_eq_nocase(type, STR("application/openmetrics-text"));
-}
-
-static enum err refuse_protobuf(struct diag *d)
-{
-    diag_reset(d);
-    return diag_set(d, ERR_UNSUPPORTED,
-                    "the target answered with the protobuf exposition format, which this version of leadline does not "
-                    "read: leave PrometheusProto out of scrape_protocols and fallback_scrape_protocol");
+    static const struct {
+        const char *type;
+        enum exposition_kind kind;
+    } types[] = {
+        {"text/plain", EXPOSITION_TEXT},
+        {"application/openmetrics-text", EXPOSITION_OPENMETRICS},
+        {"application/vnd.google.protobuf", EXPOSITION_PROTO},
+    };
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        if (str_eq_nocase(type, str_c(types[i].type))) {
+            *out = types[i].kind;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Says why the header does not do, and what follows from it. */
 static enum err use_fallback(struct str fallback, enum exposition_kind *out, struct diag *d, const char *with,
                              const char *without, const char *detail)
 {
-    bool protobuf;
     if (fallback.n == 0)
         return diag_set(d, ERR_UNSUPPORTED, "%s%s%s", without, detail ? "\n" : "", detail ? detail : "");
     (void)diag_set(d, ERR_UNSUPPORTED, "%s, using fallback_scrape_protocol \"%.*s\"%s%s", with, STR_ARGS(fallback),
                    detail ? "\n" : "", detail ? detail : "");
-    if (!kind_of(fallback, out, &protobuf))
-        return ERR_UNSUPPORTED;
-    return protobuf ? refuse_protobuf(d) : OK;
+    return kind_of(fallback, out) ? OK : ERR_UNSUPPORTED;
 }
 
 enum err exposition_kind_of_content_type(struct str content_type, struct str fallback, enum exposition_kind *out,
@@ -156,7 +158,6 @@ enum err exposition_kind_of_content_type(struct str content_type, struct str fal
 {
     struct diag unused;
     struct str type, version;
-    bool protobuf;
     if (!d)
         d = &unused;
     diag_reset(d);
@@ -176,15 +177,15 @@ enum err exposition_kind_of_content_type(struct str content_type, struct str fal
         buf_printf(&without, "cannot parse Content-Type %s and no fallback_scrape_protocol for target", quoted.p);
         return use_fallback(fallback, out, d, with.p, without.p, wrong);
     }
-    bool known = kind_of(type, out, &protobuf);
-    if (known && !protobuf && *out == EXPOSITION_OPENMETRICS && str_eq(version, STR("2.0.0"))) {
+    bool known = kind_of(type, out);
+    if (known && *out == EXPOSITION_OPENMETRICS && str_eq(version, STR("2.0.0"))) {
         buf_printf(&with, "received OpenMetrics 2.0 Content-Type %s, but the openmetrics2 feature flag is not enabled",
                    quoted.p);
         buf_printf(&without, "%s and no fallback_scrape_protocol specified for target", with.p);
         return use_fallback(fallback, out, d, with.p, without.p, NULL);
     }
     if (known)
-        return protobuf ? refuse_protobuf(d) : OK;
+        return OK;
     buf_printf(&with, "received unsupported Content-Type %s", quoted.p);
     buf_printf(&without, "%s and no fallback_scrape_protocol specified for target", with.p);
     return use_fallback(fallback, out, d, with.p, without.p, NULL);

@@ -3,6 +3,7 @@
  * Accepted is exactly what Prometheus 3.15's scraper accepts (model/textparse), quirks included:
  *   EXPOSITION_TEXT         text/plain 0.0.4 and 1.0.0: one parser, quoted UTF-8 names in both
  *   EXPOSITION_OPENMETRICS  application/openmetrics-text 0.0.1 and 1.0.0: one parser
+ *   EXPOSITION_PROTO        application/vnd.google.protobuf: see format/prom_proto.h
  *
  * A body is a row of entries, and a cursor (struct exposition) stands between two of them or at a value:
  *
@@ -45,7 +46,9 @@
 #include "model/family.h"
 #include "model/label.h"
 
-enum exposition_kind { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS };
+/* EXPOSITION_PROTO, delimited protobuf, has a cursor of its own (format/prom_proto.h); only exposition_families takes it
+ * here. */
+enum exposition_kind { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS, EXPOSITION_PROTO };
 
 struct exposition {
     const char *p, *end;
@@ -143,10 +146,29 @@ struct exposition_exemplar {
 };
 enum err exposition_exemplar(struct str exemplar, struct arena *a, struct exposition_exemplar *out) MUST_USE;
 
+/* ---- start times: OpenMetrics' _created lines ----
+ *
+ *   # TYPE a counter        a_total{x="1"} 5        a_created{x="1"} 1700000000.5        a_total{x="2"} ..
+ *
+ * A _created line of a counter, summary or histogram says since when the series of the same labels (`le`, `quantile`
+ * apart) counts. Prometheus looks ahead from a series to the first _created line of the family, and keeps what it found
+ * for series of the same labels behind it. For a reader of many lines that is, without looking ahead: at a _created line,
+ * go back over the series of the block up to the _created line before, and ask for each; and ask for each series after
+ * it up to the next one. A page without such lines costs nothing. `type` is the TYPE in force. */
+
+/* The raw bytes of a series of an OpenMetrics page are such a line. They are a series like any other, unless the start
+ * times feature is on (--enable-feature=created-timestamp-zero-ingestion, st-storage: then Prometheus yields no sample
+ * for them). */
+bool exposition_is_created(struct str raw, enum metric_type type);
+/* `created` (one of which that is true) speaks of `series`. By the bytes, as Prometheus: labels in another order are
+ * others. */
+bool exposition_created_for(struct str created, struct str series, enum metric_type type);
+/* The value of a _created line, in milliseconds; 0: it says nothing. */
+int64_t exposition_created_ms(double seconds);
+
 /* Which parser a Content-Type asks for: by media type alone. `fallback` is the media type of fallback_scrape_protocol
  * ("text/plain", ...), or empty. OK with a text in *d: the fallback is used, and the text says why (Prometheus logs it
- * at debug level). Otherwise the scrape fails: ERR_UNSUPPORTED, texts as Prometheus'; protobuf is not read by this
- * version. */
+ * at debug level). Otherwise the scrape fails: ERR_UNSUPPORTED, texts as Prometheus'. */
 enum err exposition_kind_of_content_type(struct str content_type, struct str fallback, enum exposition_kind *out,
                                          struct diag *d) MUST_USE;
 

@@ -1,0 +1,127 @@
+/* prom_proto: the protobuf form of an exposition, read for a scraper that has seen most of the page before.
+ *
+ * A body is a row of io.prometheus.client.MetricFamily messages, each behind its length as a varint (prometheus/
+ * client_model metrics.proto; media type application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily;
+ * encoding=delimited). Read exactly as Prometheus 3.15's scraper reads it (model/textparse/protobufparse.go): the same
+ * series in the same order, the same exemplars with the same series, the same error texts.
+ *
+ *   family a (counter)    FAMILY  SERIES a{x="1"}  SERIES a{x="2"}
+ *   family b (histogram)  FAMILY  SERIES b_count  SERIES b_sum  SERIES b_bucket{le="0.5"} .. SERIES b_bucket{le="+Inf"}
+ *                         or      HISTOGRAM b, the native one (and the SERIES behind it, where they are asked for)
+ *
+ *   prom_proto_init(&p, body, &options, &arena);
+ *   while ((err = prom_proto_next(&p, &entry, d)) == OK && entry.kind != PROM_PROTO_EOF) {
+ *       if (entry.raw is not the raw of the metric that stood here in the last scrape)     one memcmp: no label is read
+ *           FAMILY: intern entry.raw as a block; exposition_families(raw, EXPOSITION_PROTO, ..) reads it
+ *           others: look entry.raw up, else prom_proto_labels(entry.raw, ..) and intern
+ *       entry.value, entry.ts_ms, entry.start_ms, entry.exemplars, entry.histogram
+ *   }
+ *   prom_proto_release(&p);
+ *
+ * entry.raw is the whole identity of a series: no TYPE in force, no option changes what it stands for (`typed` of
+ * exposition_labels is always false here). A name's series and native histogram have the same raw, as they have the
+ * same labels. It begins with the metric's name, which no other byte of it can continue:
+ *
+ *   b_bucket 0xff 'l' <8 bytes: the bound, little endian>  0a 10 0a 01 'x' ..     as the message has its labels
+ *   b_count  0xff  0                                       0a 10 0a 01 'x' ..
+ *
+ * Pure but for the cursor's own scratch memory, which grows to the largest family of the body (bounded by the body) and
+ * may be kept from body to body. Any thread.
+ */
+#ifndef FORMAT_PROM_PROTO_H
+#define FORMAT_PROM_PROTO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "format/histogram_nhcb.h"
+#include "model/batch.h"
+#include "model/family.h"
+#include "model/label.h"
+
+struct prom_proto_options {
+    bool ignore_native;   /* scrape_native_histograms: false: native parts are not there; no buckets: only +Inf */
+    bool keep_classic;    /* always_scrape_classic_histograms: the classic series of a native histogram too */
+    bool convert_classic; /* convert_classic_histograms_to_nhcb; with keep_classic the series stay as well */
+    bool exemplars;       /* read them; false: none is ever yielded, which costs less */
+};
+
+enum prom_proto_kind {
+    PROM_PROTO_FAMILY,    /* only raw is set */
+    PROM_PROTO_SERIES,    /* value */
+    PROM_PROTO_HISTOGRAM, /* histogram: native, or converted from a classic one */
+    PROM_PROTO_EOF,
+};
+
+struct prom_proto_entry {
+    enum prom_proto_kind kind;
+    bool has_ts;
+    bool converted;     /* HISTOGRAM: from a classic one */
+    struct str raw;     /* valid until the next call */
+    double value;       /* as it stands in the message: a NaN keeps its bits, as it does for Prometheus */
+    int64_t ts_ms;
+    int64_t start_ms;   /* counters, summaries, histograms; 0: not said */
+    const struct histogram *histogram; /* in the arena; compacted, spans and buckets agree; else not yet validated */
+    const struct exemplar *exemplars;  /* in the arena, sorted by time, value, labels; a histogram's all have a time */
+    uint32_t n_exemplars;
+};
+
+/* One classic bucket or quantile of the metric being read. */
+struct prom_proto_point {
+    double at, value; /* the bound or quantile; the cumulative count or value */
+    struct str exemplar;
+};
+
+struct prom_proto {
+    /* the body */
+    const uint8_t *p, *end;
+    struct prom_proto_options options;
+    struct arena *arena;
+
+    /* the family */
+    const uint8_t *metric, *family_end; /* where the next metric is searched */
+    struct str name, help, unit;
+    int32_t type; /* the message's number */
+    int state;
+
+    /* the metric */
+    struct str labels; /* `0a` and length included; in the body, or in `gathered` */
+    int64_t ts_ms, start_ms;
+    struct str exemplar; /* of a counter */
+    double value, count, sum;
+    int field; /* of a summary or classic histogram: -2 count, -1 sum, then the points */
+    struct prom_proto_point *points;
+    size_t n_points, cap_points;
+    struct prom_proto_native *native; /* what is read of a native histogram */
+
+    struct nhcb nhcb;
+    struct buf raw, gathered;
+};
+
+/* The body must outlive the cursor's use; histograms and exemplars of all entries go to the arena. A cursor that is {0}
+ * or was used before (its scratch memory is kept). */
+void prom_proto_init(struct prom_proto *p, struct str body, const struct prom_proto_options *options,
+                     struct arena *arena);
+void prom_proto_release(struct prom_proto *p);
+
+/* The next entry. ERR_SYNTAX: the whole body is to be refused; the text is Prometheus' own. */
+enum err prom_proto_next(struct prom_proto *p, struct prom_proto_entry *out, struct diag *d) MUST_USE;
+
+/* The labels of an entry's raw (SERIES, HISTOGRAM): __name__ included, sorted, `le` and `quantile` as OpenMetrics
+ * writes numbers ("1.0", "+Inf"). Values point into raw or the arena. Empty values are kept (they hide a target's
+ * label). ERR_SYNTAX, texts as Prometheus': a name that is empty or not UTF-8 (`invalid label name: `), a value that
+ * is not UTF-8, or a name that occurs twice (`label name "x" is not unique`, unless one of its values is empty).
+ * Any bytes are safe to give. */
+enum err prom_proto_labels(struct str raw, struct arena *a, struct labels *out, struct diag *d) MUST_USE;
+
+/* The metric's name, the beginning of raw. */
+struct str prom_proto_name(struct str raw);
+
+/* A FAMILY's raw (what exposition_families calls for EXPOSITION_PROTO). Views into raw. */
+void prom_proto_family(struct str raw, struct family *out);
+
+#endif
