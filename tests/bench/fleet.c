@@ -1,6 +1,6 @@
 /* fleet: many scrape targets in one process, to measure scrapers with.
  *
- *   fleet PORT PAGE [--variants N] [--interval-ms N] [--unique] [--copies N]
+ *   fleet PORT PAGE [--variants N] [--interval-ms N] [--unique] [--copies N] [--protobuf]
  *
  * Every address of 127.0.0.0/8 is a target at PORT: 127.1.0.0:PORT, 127.1.0.1:PORT and so on. A target answers each
  * request with PAGE, the text of a real exporter, its counters moved, gzip or plain as the client asks. All of it
@@ -12,6 +12,7 @@
  *   --unique         every line of a target carries {fleet_host="ADDRESS"}: no two targets have a series in common.
  *                    Such pages are made when they are first asked for.
  *   --copies N       every series N times, told apart by {fleet_copy="0"} ...: one target with very many series.
+ *   --protobuf       the page as delimited protobuf (io.prometheus.client.MetricFamily) for clients that prefer it.
  *   --interval-ms N  what the scraper is told, to recognise what it misses (10000).
  *
  *   GET /stats               JSON: requests, bytes, targets, missed, jitter_max_ms, first_ms
@@ -42,7 +43,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { PLAIN, GZIP, ENCODINGS };
+enum { PLAIN, GZIP, PROTOBUF_GZIP, ENCODINGS };
 enum { TARGETS = 65536, REQUESTS_PER_VARIANT = 64 };
 
 struct blob {
@@ -83,7 +84,7 @@ static struct {
     struct line *lines;
     size_t line_count;
     int variants, copies, generation;
-    bool unique, is_silent;
+    bool unique, is_silent, protobuf;
     int64_t interval_ms, jitter_max_ms, first_ms;
     uint64_t requests, bytes, missed;
     struct target shared, targets[TARGETS];
@@ -276,14 +277,149 @@ static struct blob compressed(const struct blob *in)
     return b;
 }
 
-static struct blob respond(const struct blob *body, const char *encoding)
+/* ---- the page as protobuf ---------------------------------------------------------------------------------------- */
+
+static void put_varint(struct blob *b, uint64_t v)
+{
+    char text[10];
+    size_t n = 0;
+    for (; v >= 128; v >>= 7)
+        text[n++] = (char)(v | 128);
+    text[n++] = (char)v;
+    blob_append(b, text, n);
+}
+
+static void put_bytes(struct blob *b, int field, const char *p, size_t n)
+{
+    put_varint(b, (uint64_t)field << 3 | 2);
+    put_varint(b, n);
+    blob_append(b, p, n);
+}
+
+static void put_double(struct blob *b, int field, double v)
+{
+    put_varint(b, (uint64_t)field << 3 | 1);
+    blob_append(b, (const char *)&v, sizeof v);
+}
+
+/* LabelPair: 1 name, 2 value. Of a summary's labels `quantile` is left out and returned. */
+static double put_labels(struct blob *metric, const char *p, const char *end)
+{
+    double quantile = -1;
+    while (p < end) {
+        size_t name = strcspn(p, "=");
+        const char *value = p + name + 2;
+        struct blob pair = {0}, plain = {0};
+        const char *q = value;
+        for (; *q != '"'; q++) {
+            q += *q == '\\';
+            blob_append(&plain, *q == 'n' && q[-1] == '\\' ? "\n" : q, 1);
+        }
+        put_bytes(&pair, 1, p, name);
+        put_bytes(&pair, 2, plain.p ? plain.p : "", plain.n);
+        if (name == 8 && !memcmp(p, "quantile", 8))
+            sscanf(value, "%lf", &quantile);
+        else
+            put_bytes(metric, 1, pair.p, pair.n);
+        free(pair.p);
+        free(plain.p);
+        p = q + 1 + (q[1] == ',');
+    }
+    return quantile;
+}
+
+enum { COUNTER, GAUGE, SUMMARY, UNTYPED };
+
+struct family {
+    struct blob head, metrics, summary; /* summary: of the page's one metric of that type */
+    int type;
+};
+
+static void family_end(struct family *f, struct blob *out)
+{
+    if (f->summary.n) {
+        struct blob metric = {0};
+        put_bytes(&metric, 4, f->summary.p, f->summary.n);
+        put_bytes(&f->metrics, 4, metric.p, metric.n);
+        free(metric.p);
+    }
+    if (f->metrics.n) {
+        put_varint(out, f->head.n + f->metrics.n);
+        blob_append(out, f->head.p, f->head.n);
+        blob_append(out, f->metrics.p, f->metrics.n);
+    }
+    f->head.n = f->metrics.n = f->summary.n = 0;
+    f->type = UNTYPED;
+}
+
+/* `# HELP name text` begins a family, `# TYPE name type` follows: MetricFamily: 1 name, 2 help, 3 type, 4 metric. */
+static void family_comment(struct family *f, const char *p, size_t n, struct blob *out)
+{
+    static const char *const types[] = {"counter", "gauge", "summary", "untyped"};
+    size_t name = strcspn(p + 7, " \n");
+    const char *rest = p + 7 + name + 1;
+    if (!strncmp(p, "# HELP ", 7)) {
+        family_end(f, out);
+        put_bytes(&f->head, 1, p + 7, name);
+        put_bytes(&f->head, 2, rest, p + n - rest);
+        return;
+    }
+    for (int k = COUNTER; k <= UNTYPED; k++)
+        if (!strncmp(rest, types[k], strlen(types[k])))
+            f->type = k;
+    put_varint(&f->head, 3 << 3);
+    put_varint(&f->head, f->type);
+}
+
+static void family_series(struct family *f, const char *p, size_t n)
+{
+    static const int fields[] = {[COUNTER] = 3, [GAUGE] = 2, [SUMMARY] = 4, [UNTYPED] = 5};
+    size_t name = strcspn(p, "{ ");
+    const char *space = memrchr(p, ' ', n);
+    double v = 0;
+    struct blob metric = {0}, value = {0};
+    sscanf(space, "%lf", &v);
+    double quantile = p[name] == '{' ? put_labels(&metric, p + name + 1, space - 1) : -1;
+    if (f->type != SUMMARY) {
+        put_double(&value, 1, v);
+        put_bytes(&metric, fields[f->type], value.p, value.n);
+        put_bytes(&f->metrics, 4, metric.p, metric.n);
+    } else if (ends_in(p, name, "_count")) {
+        put_varint(&f->summary, 1 << 3);
+        put_varint(&f->summary, (uint64_t)v);
+    } else if (ends_in(p, name, "_sum")) {
+        put_double(&f->summary, 2, v);
+    } else {
+        put_double(&value, 1, quantile);
+        put_double(&value, 2, v);
+        put_bytes(&f->summary, 3, value.p, value.n);
+    }
+    free(metric.p);
+    free(value.p);
+}
+
+static struct blob protobuf_of(const struct blob *page)
+{
+    struct blob out = {0};
+    struct family f = {.type = UNTYPED};
+    for (const char *p = page->p; *p;) {
+        size_t n = strcspn(p, "\n");
+        if (*p == '#')
+            family_comment(&f, p, n, &out);
+        else
+            family_series(&f, p, n);
+        p += n + (p[n] == '\n');
+    }
+    family_end(&f, &out);
+    return out;
+}
+
+static struct blob respond(const struct blob *body, const char *type, const char *encoding)
 {
     struct blob r = {0};
-    char head[256];
-    snprintf(
-        head, sizeof head,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n%sContent-Length: %zu\r\n\r\n",
-        encoding, body->n);
+    char head[320];
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n%sContent-Length: %zu\r\n\r\n", type, encoding,
+             body->n);
     blob_reserve(&r, strlen(head) + body->n + 1);
     blob_append_text(&r, head);
     blob_append(&r, body->p, body->n);
@@ -303,13 +439,21 @@ static const struct blob *find_response(struct target *t, uint32_t address, int 
     struct blob *r = &a->response[encoding];
     if (r->n)
         return r;
+    static const char text[] = "text/plain; version=0.0.4; charset=utf-8",
+                      protobuf[] = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+                                   "encoding=delimited";
     struct blob page = render(variant, fleet.generation, address);
-    if (encoding == GZIP) {
-        struct blob small = compressed(&page);
-        *r = respond(&small, "Content-Encoding: gzip\r\n");
-        free(small.p);
+    if (encoding == PROTOBUF_GZIP) {
+        struct blob binary = protobuf_of(&page);
+        free(page.p);
+        page = binary;
+    }
+    if (encoding == PLAIN) {
+        *r = respond(&page, text, "");
     } else {
-        *r = respond(&page, "");
+        struct blob small = compressed(&page);
+        *r = respond(&small, encoding == GZIP ? text : protobuf, "Content-Encoding: gzip\r\n");
+        free(small.p);
     }
     free(page.p);
     return r;
@@ -427,13 +571,21 @@ static void answer_stats(struct connection *c)
     answer_small(c, "200 OK", body);
 }
 
+static bool prefers_protobuf(const char *request)
+{
+    const char *accept = strcasestr(request, "\naccept: ");
+    return accept && !strncmp(accept + 9, "application/vnd.google.protobuf", 31);
+}
+
 static void answer_scrape(struct connection *c)
 {
     if (fleet.is_silent) {
         answer_small(c, "503 Service Unavailable", "{}\n");
         return;
     }
-    int encoding = strcasestr(c->in, "gzip") ? GZIP : PLAIN;
+    int encoding = !strcasestr(c->in, "gzip")                  ? PLAIN
+                   : fleet.protobuf && prefers_protobuf(c->in) ? PROTOBUF_GZIP
+                                                               : GZIP;
     uint64_t step = fleet.unique ? c->target->requests : fleet.requests / REQUESTS_PER_VARIANT;
     const struct blob *r =
         find_response(fleet.unique ? c->target : &fleet.shared, c->address, step % fleet.variants, encoding);
@@ -526,12 +678,15 @@ static int number(const char *text)
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "usage: fleet PORT PAGE [--variants N] [--interval-ms N] [--unique] [--copies N]\n");
+        fprintf(stderr,
+                "usage: fleet PORT PAGE [--variants N] [--interval-ms N] [--unique] [--copies N] [--protobuf]\n");
         return 2;
     }
     for (int i = 3; i < argc; i++) {
         if (!strcmp(argv[i], "--unique"))
             fleet.unique = true;
+        else if (!strcmp(argv[i], "--protobuf"))
+            fleet.protobuf = true;
         else if (!strcmp(argv[i], "--variants"))
             fleet.variants = number(argv[++i]);
         else if (!strcmp(argv[i], "--copies"))
