@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "discover/discoverer.h"
@@ -47,7 +48,9 @@ struct file_discoverer {
     struct read_result *results; /* of the job under way */
     size_t n_results, cap_results;
     bool busy, again, stopped;
-    struct counter *read_errors, *watch_errors;
+    struct discover_status status;
+    struct buf about;
+    struct diag error; /* of the last refresh, from one of its files */
 };
 
 /* ---- on a pool thread ---- */
@@ -126,6 +129,10 @@ static void report(struct file_discoverer *f)
         for (uint32_t k = 0; g && k < g->n; k++)
             all->groups[all->n++] = target_group_copy(&g->groups[k], &all->arena);
     }
+    f->status.groups = all->n;
+    f->status.targets = 0;
+    for (uint32_t i = 0; i < all->n; i++)
+        f->status.targets += all->groups[i].n_targets;
     f->consumer->update(f->consumer, all);
 }
 
@@ -142,7 +149,10 @@ static void take_result(struct file_discoverer *f, struct read_result *r)
     } else {
         char text[800];
         diag_format(&r->diag, text, sizeof(text));
-        counter_inc(f->read_errors);
+        counter_inc(f->env.totals->file_read_errors);
+        f->error = r->diag;
+        f->status.last_error_ms = clock_wall_ms();
+        f->status.failures++;
         log_error(f->env.log, "Error reading file", F_C("path", r->path), F_C("err", text),
                   F_C("next", file->groups ? "its last good targets stay" : "it has no targets until it is mended"));
     }
@@ -163,7 +173,7 @@ static void watch_directories(struct file_discoverer *f)
         char *directory = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
         if (loop_watch_open(f->env.loop, directory, on_directory_change, f, &f->watches[i], &d)) {
             f->watches[i] = NULL;
-            counter_inc(f->watch_errors);
+            counter_inc(f->env.totals->file_watch_errors);
             log_error(f->env.log, "Error adding file watch", F_C("path", directory), F_C("err", d.text));
         }
         free(directory);
@@ -174,8 +184,7 @@ static void destroy(struct file_discoverer *f)
 {
     while (f->n_files)
         drop_file(f, &f->files[0]);
-    counter_release(f->env.counters, f->read_errors);
-    counter_release(f->env.counters, f->watch_errors);
+    buf_release(&f->about);
     plan_unref(f->plan);
     free(f->files);
     free(f->results);
@@ -210,6 +219,8 @@ static void on_read(struct work *w)
         destroy(f);
         return;
     }
+    diag_reset(&f->error);
+    f->status.refreshes++;
     for (size_t i = 0; i < f->n_files; i++)
         f->files[i].seen = false;
     for (size_t i = 0; i < f->n_results; i++)
@@ -218,6 +229,8 @@ static void on_read(struct work *w)
     for (size_t i = f->n_files; i-- > 0;)
         if (!f->files[i].seen)
             drop_file(f, &f->files[i]);
+    if (!f->error.text[0])
+        f->status.last_refresh_ms = clock_wall_ms();
     report(f);
     watch_directories(f);
     timer_start(f->env.loop, &f->timer, (uint64_t)f->config->refresh_ms, on_timer);
@@ -256,21 +269,29 @@ static void stop(struct discoverer *self)
         destroy(f);
 }
 
+static void status(const struct discoverer *self, struct discover_status *out)
+{
+    const struct file_discoverer *f = CONTAINER_OF(self, struct file_discoverer, base);
+
+    *out = f->status;
+    out->mechanism = "file";
+    out->about = buf_view(&f->about);
+    out->last_error = str_c(f->error.text);
+}
+
 struct discoverer *discover_file_new(const struct discover_env *env, struct plan *plan,
                                      const struct plan_file_sd *config, struct target_consumer *consumer)
 {
     struct file_discoverer *f = NEW(struct file_discoverer);
 
-    f->base.stop = stop;
+    f->base = (struct discoverer){stop, status};
     f->env = *env;
     f->plan = plan_ref(plan);
     f->config = config;
     f->consumer = consumer;
     f->watches = mem_zalloc(sizeof(struct loop_watch *) * (config->n_files + 1));
-    f->read_errors = counter_new(env->counters, COUNTER_TOTAL, "prometheus_sd_file_read_errors_total",
-                                 "The number of File-SD read errors.", NULL, 0);
-    f->watch_errors = counter_new(env->counters, COUNTER_TOTAL, "prometheus_sd_file_watcher_errors_total",
-                                  "The number of File-SD errors caused by filesystem watch failures.", NULL, 0);
+    for (uint32_t i = 0; i < config->n_files; i++)
+        buf_printf(&f->about, "%s%.*s", i ? ", " : "", STR_ARGS(config->files[i]));
     watch_directories(f);
     refresh(f);
     return &f->base;

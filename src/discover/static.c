@@ -3,6 +3,7 @@
  * They are copied, since what a consumer receives lives in an arena of its own, and reported from a timer, so that
  * every discoverer reports asynchronously. Control loop only.
  */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "discover/discoverer.h"
 
@@ -12,6 +13,7 @@ struct static_discoverer {
     struct plan *plan;
     const struct plan_discovery *config;
     struct target_consumer *consumer;
+    struct discover_status status;
 };
 
 static void report(struct timer *t)
@@ -23,6 +25,11 @@ static void report(struct timer *t)
     g->groups = ARENA_ARRAY(&g->arena, struct target_group, g->n);
     for (uint32_t i = 0; i < g->n; i++)
         g->groups[i] = target_group_copy(&s->config->static_groups[i], &g->arena);
+    s->status.groups = g->n;
+    for (uint32_t i = 0; i < g->n; i++)
+        s->status.targets += g->groups[i].n_targets;
+    s->status.refreshes = 1;
+    s->status.last_refresh_ms = clock_wall_ms();
     s->consumer->update(s->consumer, g);
 }
 
@@ -35,12 +42,20 @@ static void stop(struct discoverer *self)
     free(s);
 }
 
+static void status(const struct discoverer *self, struct discover_status *out)
+{
+    const struct static_discoverer *s = CONTAINER_OF(self, struct static_discoverer, base);
+
+    *out = s->status;
+    out->mechanism = "static";
+}
+
 struct discoverer *discover_static_new(const struct discover_env *env, struct plan *plan,
                                        const struct plan_discovery *config, struct target_consumer *consumer)
 {
     struct static_discoverer *s = NEW(struct static_discoverer);
 
-    s->base.stop = stop;
+    s->base = (struct discoverer){stop, status};
     s->plan = plan_ref(plan);
     s->config = config;
     s->consumer = consumer;

@@ -13,6 +13,9 @@
  * canceled keeps its query; the answer then just fills the cache. Names that are stale and that nobody waits for are
  * swept at most once in 30 s, when a new name is added.
  *
+ * Records are asked for name by name in the order that the search domains give, by ares_query, so that "no such name"
+ * and "nobody answers" stay apart: that difference decides whether targets go or stay.
+ *
  * Thread: the loop's own. c-ares' channel is never entered from inside one of its own callbacks.
  */
 #include "net/resolver.h"
@@ -25,6 +28,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -37,6 +41,8 @@ enum {
     CONFIGURATION_EVERY_MS = 5000,
     QUERY_TIMEOUT_MS = 2000, /* of the first try; c-ares doubles it */
     QUERY_TRIES = 3,
+    EDNS_BYTES = 4096,
+    RESOLV_CONF_BYTES = 64 * 1024,
 };
 
 struct resolver_name {
@@ -53,6 +59,22 @@ struct resolver_name {
     char host[]; /* in lower case */
 };
 
+/* One resolver_query: a list of names that are tried one after the other. */
+struct record_query {
+    struct resolver *r;
+    struct resolver_query *owner; /* NULL: canceled */
+    struct record_query *prev, *next;
+    struct arena arena;
+    struct str *names;
+    uint32_t n_names, at;
+    uint16_t type;
+    bool asking, ready;
+    int status; /* of c-ares */
+    struct buf message;
+    struct diag unsure; /* why the first name that could not be asked for could not */
+    const char *name;
+};
+
 struct socket_entry {
     struct poller_entry entry;
     struct resolver *r;
@@ -65,7 +87,11 @@ struct resolver {
     struct loop *loop;
     struct poller *poller;
     ares_channel channel;
-    bool has_channel, fixed_server;
+    bool has_channel, fixed_server, edns;
+    char *path; /* of resolv.conf; NULL: the system's */
+    struct buf configuration;
+    struct dns_search search; /* views into it */
+    struct record_query *queries;
     struct timer timeout, deliver;
     struct socket_entry *sockets;
     struct resolver_name **names;
@@ -279,18 +305,30 @@ static void open_channel(struct resolver *r)
         return;
     }
     struct stat st = {0};
-    int absent = stat("/etc/resolv.conf", &st);
+    const char *path = r->path ? r->path : "/etc/resolv.conf";
+    int absent = stat(path, &st);
     r->configured_ms = now;
     if (r->has_channel && (absent || (st.st_mtim.tv_sec == r->configured_mtime.tv_sec &&
                                       st.st_mtim.tv_nsec == r->configured_mtime.tv_nsec))) {
         return;
     }
-    struct ares_options o = {
-        .timeout = QUERY_TIMEOUT_MS, .tries = QUERY_TRIES, .sock_state_cb = socket_state, .sock_state_cb_data = r};
+    struct ares_options o = {.timeout = QUERY_TIMEOUT_MS,
+                             .tries = QUERY_TRIES,
+                             .sock_state_cb = socket_state,
+                             .sock_state_cb_data = r,
+                             .resolvconf_path = r->path,
+                             .flags = ARES_FLAG_EDNS,
+                             .ednspsz = EDNS_BYTES};
+    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | (r->path ? ARES_OPT_RESOLVCONF : 0) |
+               (r->edns ? ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ : 0);
     ares_channel channel;
-    if (ares_init_options(&channel, &o, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
+    if (ares_init_options(&channel, &o, mask) != ARES_SUCCESS) {
         return;
     }
+    if (file_read(path, RESOLV_CONF_BYTES, &r->configuration, NULL) != OK) {
+        buf_clear(&r->configuration);
+    }
+    dns_search_parse(buf_view(&r->configuration), &r->search);
     if (r->has_channel) {
         ares_destroy(r->channel);
         free_dead_sockets(r);
@@ -319,9 +357,12 @@ static void deliver_name(struct resolver_name *name)
     name->handing_out = false;
 }
 
+static void deliver_records(struct resolver *r);
+
 static void deliver_due(struct timer *t)
 {
     struct resolver *r = CONTAINER_OF(t, struct resolver, deliver);
+    deliver_records(r);
     while (r->ready) {
         struct resolver_name *name = r->ready;
         r->ready = name->next_ready;
@@ -413,6 +454,163 @@ static void ask(struct resolver_name *name)
     arm_timeout(r);
 }
 
+/* ---- records ---- */
+
+static void query_free(struct record_query *q)
+{
+    struct resolver *r = q->r;
+    *(q->prev ? &q->prev->next : &r->queries) = q->next;
+    if (q->next) {
+        q->next->prev = q->prev;
+    }
+    arena_release(&q->arena);
+    buf_release(&q->message);
+    free(q);
+}
+
+static void records_answered(void *ctx, int status, int timeouts, unsigned char *message, int n)
+{
+    struct record_query *q = ctx;
+    struct resolver *r = q->r;
+    (void)timeouts;
+    q->asking = false;
+    r->n_asking--;
+    q->status = status;
+    q->ready = true;
+    buf_clear(&q->message);
+    if (message && n > 0) {
+        buf_append(&q->message, message, (size_t)n);
+    }
+    if (!timer_armed(&r->deliver)) {
+        timer_start(r->loop, &r->deliver, 0, deliver_due);
+    }
+}
+
+static void query_ask(struct record_query *q)
+{
+    struct resolver *r = q->r;
+    q->asking = true;
+    r->n_asking++;
+    if (!r->has_channel) {
+        records_answered(q, ARES_ESERVFAIL, 0, NULL, 0);
+        return;
+    }
+    ares_query(r->channel, q->names[q->at].p, 1 /* IN */, q->type, records_answered, q);
+    free_dead_sockets(r);
+    arm_timeout(r);
+}
+
+/* The owner may ask again from its function: it is let go first. The answer lives until then. */
+static void query_end(struct record_query *q, enum err err, const struct dns_answer *answer, const struct diag *diag)
+{
+    struct resolver_query *owner = q->owner;
+    if (owner) {
+        owner->running = NULL;
+        owner->fn(owner, err, answer, diag);
+    }
+    query_free(q);
+}
+
+/* What one name's answer means: true when the query has ended. */
+static bool query_step(struct record_query *q)
+{
+    struct dns_answer answer = {0};
+    struct diag d = {0};
+    struct str name = q->names[q->at];
+    const char *words = NULL;
+    bool exists = q->status == ARES_SUCCESS || q->status == ARES_ENODATA;
+
+    if (exists) {
+        if (dns_answer_parse(buf_view(&q->message), &q->arena, &answer, &d)) {
+            words = d.text;
+        } else if (answer.truncated) {
+            words = "the answer is cut off even over TCP";
+        }
+        if (!words) {
+            query_end(q, OK, &answer, &d);
+            return true;
+        }
+    } else if (q->status != ARES_ENOTFOUND) {
+        words = q->status == ARES_EBADNAME ? "not a valid name" : lookup_words(q->status);
+    }
+    if (words) {
+        diag_set(&q->unsure, ERR_NET, "%.*s: %s", STR_ARGS(name), words);
+    }
+    if (++q->at < q->n_names) {
+        query_ask(q);
+        return false;
+    }
+    diag_reset(&d);
+    answer = (struct dns_answer){.rcode = DNS_NO_SUCH_NAME};
+    enum err err = OK;
+    if (q->unsure.text[0]) {
+        err = diag_set(&d, ERR_NET, "could not resolve \"%s\": %s", q->name, q->unsure.text);
+    }
+    query_end(q, err, &answer, &d);
+    return true;
+}
+
+static void deliver_records(struct resolver *r)
+{
+    for (struct record_query *q = r->queries, *next; q; q = next) {
+        next = q->next;
+        if (!q->ready) {
+            continue;
+        }
+        q->ready = false;
+        if (!q->owner) {
+            query_free(q);
+            continue;
+        }
+        if (query_step(q)) {
+            next = r->queries; /* its owner may have started and canceled others */
+        }
+    }
+}
+
+void resolver_use_edns(struct resolver *r)
+{
+    r->edns = true;
+}
+
+void resolver_use_configuration(struct resolver *r, const char *path)
+{
+    free(r->path);
+    r->path = mem_strdup(path);
+}
+
+void resolver_records_start(struct resolver *r, struct str name, uint16_t type, struct resolver_query *owner)
+{
+    struct record_query *q = NEW(struct record_query);
+    open_channel(r);
+    q->r = r;
+    q->owner = owner;
+    q->type = type;
+    q->next = r->queries;
+    if (q->next) {
+        q->next->prev = q;
+    }
+    r->queries = q;
+    owner->running = q;
+    q->name = str_dup(&q->arena, name).p;
+    q->names = ARENA_ARRAY(&q->arena, struct str, DNS_MAX_SEARCH + 1);
+    q->n_names = dns_search_names(&r->search, name, &q->arena, q->names);
+    query_ask(q);
+}
+
+void resolver_records_cancel(struct resolver_query *owner)
+{
+    struct record_query *q = owner->running;
+    if (!q) {
+        return;
+    }
+    owner->running = NULL;
+    q->owner = NULL; /* freed when its answer comes */
+    if (!q->asking && !q->ready) {
+        query_free(q);
+    }
+}
+
 /* ---- interface ---- */
 
 static void ares_begin(void)
@@ -451,6 +649,14 @@ void resolver_free(struct resolver *r)
     timer_stop(&r->timeout);
     timer_stop(&r->deliver);
     free_dead_sockets(r);
+    while (r->queries) {
+        if (r->queries->owner) {
+            r->queries->owner->running = NULL;
+        }
+        query_free(r->queries);
+    }
+    buf_release(&r->configuration);
+    free(r->path);
     for (uint32_t i = 0; i < r->map.n; i++) {
         free(r->names[i]);
     }

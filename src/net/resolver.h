@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "net/dns_message.h"
 #include "net/poller.h"
 
 enum { RESOLVER_MAX_ADDRESSES = 8 };
@@ -59,5 +60,32 @@ enum err resolver_get(struct resolver *r, struct str host, struct net_addresses 
 /* Calls l->fn once, later; never from inside. */
 void resolver_start(struct resolver *r, struct str host, struct resolver_lookup *l);
 void resolver_cancel(struct resolver_lookup *l); /* fn is not called any more; nothing when it does not run */
+
+/* ---- records ----
+ *
+ * What a name's records say, past any cache: SRV, MX, NS, A, AAAA. The name is completed with the domains of
+ * resolv.conf as its ndots says; the first of these names that a server knows gives the answer, which may hold no
+ * record of the type. When every one of them is known not to exist the answer is empty. ERR_NET with a diag: at least
+ * one could not be asked for, and no other gave an answer.
+ */
+struct resolver_query;
+typedef void(resolver_records_fn)(struct resolver_query *q, enum err err, const struct dns_answer *answer,
+                                  const struct diag *diag);
+
+struct record_query;
+/* In the struct of whoever asks; not moved while it runs. */
+struct resolver_query {
+    resolver_records_fn *fn;      /* the answer is valid during it */
+    struct record_query *running; /* NULL when it does not run */
+};
+
+/* Large answers come over UDP where the server can (EDNS0, 4,096 bytes); otherwise over TCP. Before the first question.
+ */
+void resolver_use_edns(struct resolver *r);
+/* Reads this file in place of /etc/resolv.conf: for tests. Before the first question. */
+void resolver_use_configuration(struct resolver *r, const char *path);
+/* Calls q->fn once, later; never from inside. type: DNS_SRV, ... */
+void resolver_records_start(struct resolver *r, struct str name, uint16_t type, struct resolver_query *q);
+void resolver_records_cancel(struct resolver_query *q); /* fn is not called any more; nothing when it does not run */
 
 #endif

@@ -19,14 +19,14 @@ static void stop_discoverers(struct program_pool *pool)
 
 static uint32_t count_discoverers(const struct plan_discovery *d)
 {
-    return (d->n_static > 0) + d->n_file_sd;
+    return (d->n_static > 0) + d->n_file_sd + d->n_http_sd;
 }
 
 static void start_discoverers(struct program_pool *pool, const struct plan_scrape *config)
 {
     struct program *p = pool->p;
     const struct plan_discovery *d = &config->discovery;
-    struct discover_env env = {.loop = p->loop, .log = p->o.log, .counters = p->o.counters};
+    struct discover_env env = program_discover_env(p, config);
     uint32_t n = 0;
 
     pool->n_discoverers = count_discoverers(d);
@@ -37,6 +37,8 @@ static void start_discoverers(struct program_pool *pool, const struct plan_scrap
     }
     for (uint32_t i = 0; i < d->n_file_sd; i++, n++)
         pool->discoverers[n] = discover_file_new(&env, p->plan, &d->file_sd[i], scrape_pool_input(pool->pool, n));
+    for (uint32_t i = 0; i < d->n_http_sd; i++, n++)
+        pool->discoverers[n] = discover_http_new(&env, p->plan, &d->http_sd[i], scrape_pool_input(pool->pool, n));
 }
 
 static struct program_pool *find_pool(struct program *p, struct str name)
@@ -73,6 +75,8 @@ static void free_pool(struct program_pool *pool)
 
 void program_pools_apply(struct program *p)
 {
+    if (!p->discovery)
+        program_discovery_open(p);
     for (uint32_t i = 0; i < p->n_pools; i++)
         p->pools[i]->seen = false;
     for (uint32_t i = 0; i < p->plan->n_scrapes; i++) {
@@ -108,4 +112,17 @@ void program_pools_free(struct program *p)
     free(p->pools);
     p->pools = NULL;
     p->n_pools = 0;
+    program_discovery_close(p);
+}
+
+uint32_t program_pool_discoverers(const struct program_pool *pool, struct arena *a, struct discover_status **out)
+{
+    *out = ARENA_ARRAY(a, struct discover_status, pool->n_discoverers);
+    for (uint32_t i = 0; i < pool->n_discoverers; i++) {
+        struct discover_status *s = &(*out)[i];
+        pool->discoverers[i]->status(pool->discoverers[i], s);
+        s->about = str_dup(a, s->about);
+        s->last_error = str_dup(a, s->last_error);
+    }
+    return pool->n_discoverers;
 }

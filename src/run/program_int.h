@@ -41,6 +41,7 @@ struct program {
 
     struct worker *workers[LANES];
     uint32_t n_workers;
+    struct program_discovery *discovery; /* discovery.c; NULL before the first pools, and when they are gone */
     struct program_pool **pools;
     uint32_t n_pools;
     struct program_sink sinks[SCOPE_SLOTS];
@@ -65,6 +66,13 @@ struct program {
 void program_pools_apply(struct program *p);
 void program_pools_free(struct program *p);
 void program_discoverers_stop(struct program *p);
+/* One status per discoverer of the pool, with copies of all views in a; for pages. */
+uint32_t program_pool_discoverers(const struct program_pool *pool, struct arena *a, struct discover_status **out);
+
+/* discovery.c */
+void program_discovery_open(struct program *p);
+void program_discovery_close(struct program *p); /* after the discoverers have stopped; the loop runs on for a turn */
+struct discover_env program_discover_env(struct program *p, const struct plan_scrape *config);
 
 /* sinks.c */
 enum err program_sinks_apply(struct program *p, struct diag *d) MUST_USE;

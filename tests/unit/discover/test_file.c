@@ -9,6 +9,7 @@
 struct bench {
     struct loop *loop;
     struct counters *counters;
+    struct discover_totals totals;
     struct world_folder folder;
     struct plan *plan;
     struct plan_file_sd config;
@@ -21,6 +22,7 @@ static struct bench open_bench(int64_t refresh_ms, const char *pattern, const ch
 {
     struct bench b = {.loop = loop_new("test"), .counters = counters_new(), .folder = world_folder_new()};
 
+    discover_totals_init(&b.totals, b.counters);
     b.plan = plan_new();
     b.seen = recorder_new();
     b.files[0] = str_dup(&b.plan->arena, str_c(world_path(&b.folder, pattern)));
@@ -32,7 +34,7 @@ static struct bench open_bench(int64_t refresh_ms, const char *pattern, const ch
 
 static void start(struct bench *b)
 {
-    struct discover_env env = {.loop = b->loop, .counters = b->counters};
+    struct discover_env env = {.loop = b->loop, .counters = b->counters, .totals = &b->totals};
 
     b->config.files = b->files;
     b->d = discover_file_new(&env, b->plan, &b->config, &b->seen.consumer);
@@ -234,7 +236,7 @@ static void test_static_groups_come_once_and_later(void **state)
     struct labels target = {&address, 1};
     struct target_group groups[] = {{STR("0"), {&zone, 1}, &target, 1}, {STR("1"), {NULL, 0}, NULL, 0}};
     struct plan_discovery config = {.static_groups = groups, .n_static = 2};
-    struct discover_env env = {.loop = b.loop, .counters = b.counters};
+    struct discover_env env = {.loop = b.loop, .counters = b.counters, .totals = &b.totals};
 
     (void)state;
     b.d = discover_static_new(&env, b.plan, &config, &b.seen.consumer);
@@ -250,7 +252,7 @@ static void test_static_stops_before_its_report(void **state)
 {
     struct bench b = open_bench(RARELY, "x", NULL);
     struct plan_discovery config = {0};
-    struct discover_env env = {.loop = b.loop, .counters = b.counters};
+    struct discover_env env = {.loop = b.loop, .counters = b.counters, .totals = &b.totals};
 
     (void)state;
     struct discoverer *d = discover_static_new(&env, b.plan, &config, &b.seen.consumer);

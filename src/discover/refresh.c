@@ -1,0 +1,182 @@
+/* refresh: see the header.
+ *
+ *   start --0 ms--> begin ... done | partly | failed --> timer: the next multiple of the interval since it began
+ *                     ^                                    |
+ *                     +------------------------------------+
+ *
+ * A refresh that takes longer than its interval is followed by the next one at once, as a ticker of the original would
+ * have it. A lasting failure is logged when its words change and otherwise once in ten minutes: with an interval of a
+ * second the log would hold nothing else.
+ *
+ * The original counts durations in a summary and a histogram; quantiles of the summary are left out.
+ */
+#include "discover/refresh.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+enum { LOG_AGAIN_MS = 10 * 60 * 1000 };
+
+static void open_counters(struct refresh *r)
+{
+    static const double bounds[] = {.01, .1, 1, 10};
+    const struct counter_label labels[] = {{STR("mechanism"), str_c(r->mechanism)}, {STR("config"), r->env.config}};
+    struct counters *set = r->env.counters;
+
+    r->failures = counter_new(set, COUNTER_TOTAL, "prometheus_sd_refresh_failures_total",
+                              "Number of refresh failures for the given SD mechanism.", labels, 2);
+    r->duration_sum = counter_new(set, COUNTER_NS_TOTAL, "prometheus_sd_refresh_duration_seconds_sum",
+                                  "Seconds spent refreshing for the given SD mechanism.", labels, 2);
+    r->duration_count = counter_new(set, COUNTER_TOTAL, "prometheus_sd_refresh_duration_seconds_count",
+                                    "Number of refreshes for the given SD mechanism.", labels, 2);
+    if (set)
+        r->duration = counter_histogram_new(set, "prometheus_sd_refresh_duration_histogram_seconds",
+                                            "The duration of a refresh for the given SD mechanism.", bounds,
+                                            COUNT_OF(bounds), labels, 1);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct refresh *r = CONTAINER_OF(t, struct refresh, timer);
+
+    CHECK(!r->busy);
+    r->busy = true;
+    r->began_ms = loop_now_ms(r->env.loop);
+    r->began_ns = clock_mono_ns();
+    r->begin(r);
+}
+
+void refresh_start(struct refresh *r, const struct discover_env *env, struct plan *plan, const char *mechanism,
+                   int64_t interval_ms, struct target_consumer *consumer, refresh_fn *begin)
+{
+    *r = (struct refresh){.env = *env, .plan = plan_ref(plan), .mechanism = mechanism, .consumer = consumer};
+    r->config = str_to_c(env->config);
+    r->env.config = str_c(r->config);
+    r->begin = begin;
+    r->interval_ms = interval_ms > 0 ? (uint64_t)interval_ms : 1;
+    open_counters(r);
+    timer_start(env->loop, &r->timer, 0, on_timer);
+}
+
+static void end(struct refresh *r)
+{
+    uint64_t took_ns = clock_mono_ns() - r->began_ns, due_ms = r->began_ms + r->interval_ms;
+
+    CHECK(r->busy);
+    r->busy = false;
+    r->status.refreshes++;
+    counter_add(r->duration_sum, took_ns);
+    counter_inc(r->duration_count);
+    if (r->duration)
+        counter_histogram_observe(r->duration, (double)took_ns / 1e9);
+    loop_update_time(r->env.loop);
+    uint64_t now_ms = loop_now_ms(r->env.loop);
+    timer_start(r->env.loop, &r->timer, due_ms > now_ms ? due_ms - now_ms : 0, on_timer);
+}
+
+static void log_failure(struct refresh *r)
+{
+    uint64_t hash = hash_bytes(str_c(r->error.text));
+    uint32_t suppressed = 0;
+    char text[800];
+
+    if (hash != r->logged)
+        r->limit = (struct log_limit){0};
+    if (!log_allow(&r->limit, LOG_AGAIN_MS, &suppressed))
+        return;
+    r->logged = hash;
+    diag_format(&r->error, text, sizeof(text));
+    log_error(r->env.log, "Unable to refresh target groups", F_C("discovery", r->mechanism), F_C("config", r->config),
+              F_C("err", text), F_INT("repeats", suppressed),
+              F_C("next", r->status.last_refresh_ms ? "the last good targets stay" : "there are no targets yet"));
+}
+
+static void note_failure(struct refresh *r, const struct diag *d)
+{
+    r->error = *d;
+    r->status.failures++;
+    r->status.last_error_ms = clock_wall_ms();
+    counter_inc(r->failures);
+    log_failure(r);
+}
+
+static void report(struct refresh *r, struct target_groups *g)
+{
+    r->status.groups = g->n;
+    r->status.targets = 0;
+    for (uint32_t i = 0; i < g->n; i++)
+        r->status.targets += g->groups[i].n_targets;
+    r->consumer->update(r->consumer, g);
+}
+
+void refresh_done(struct refresh *r, struct target_groups *g)
+{
+    r->status.last_refresh_ms = clock_wall_ms();
+    if (r->error.text[0]) {
+        log_info(r->env.log, "target groups are refreshed again", F_C("discovery", r->mechanism),
+                 F_C("config", r->config));
+        r->logged = 0;
+        diag_reset(&r->error);
+    }
+    end(r);
+    report(r, g);
+}
+
+void refresh_partly(struct refresh *r, struct target_groups *g, const struct diag *d)
+{
+    note_failure(r, d);
+    end(r);
+    report(r, g);
+}
+
+void refresh_failed(struct refresh *r, const struct diag *d)
+{
+    note_failure(r, d);
+    end(r);
+}
+
+void refresh_stop(struct refresh *r)
+{
+    timer_stop(&r->timer);
+    counter_release(r->env.counters, r->failures);
+    counter_release(r->env.counters, r->duration_sum);
+    counter_release(r->env.counters, r->duration_count);
+    if (r->duration)
+        counter_histogram_release(r->env.counters, r->duration);
+    plan_unref(r->plan);
+    free(r->config);
+}
+
+void refresh_status(const struct refresh *r, struct str about, struct discover_status *out)
+{
+    *out = r->status;
+    out->mechanism = r->mechanism;
+    out->about = about;
+    out->last_error = str_c(r->error.text);
+}
+
+/* ---- counts of the whole process ---- */
+
+void discover_totals_init(struct discover_totals *t, struct counters *set)
+{
+    t->file_read_errors = counter_new(set, COUNTER_TOTAL, "prometheus_sd_file_read_errors_total",
+                                      "The number of File-SD read errors.", NULL, 0);
+    t->file_watch_errors = counter_new(set, COUNTER_TOTAL, "prometheus_sd_file_watcher_errors_total",
+                                       "The number of File-SD errors caused by filesystem watch failures.", NULL, 0);
+    t->http_failures = counter_new(set, COUNTER_TOTAL, "prometheus_sd_http_failures_total",
+                                   "Number of HTTP service discovery refresh failures.", NULL, 0);
+    t->dns_lookups =
+        counter_new(set, COUNTER_TOTAL, "prometheus_sd_dns_lookups_total", "The number of DNS-SD lookups.", NULL, 0);
+    t->dns_failures = counter_new(set, COUNTER_TOTAL, "prometheus_sd_dns_lookup_failures_total",
+                                  "The number of DNS-SD lookup failures.", NULL, 0);
+}
+
+void discover_totals_release(struct discover_totals *t, struct counters *set)
+{
+    counter_release(set, t->file_read_errors);
+    counter_release(set, t->file_watch_errors);
+    counter_release(set, t->http_failures);
+    counter_release(set, t->dns_lookups);
+    counter_release(set, t->dns_failures);
+}

@@ -1,0 +1,47 @@
+/* refresh: the frame of every discoverer that asks somebody again and again (Prometheus discovery/refresh): the first
+ * time at once, then each interval; what fails keeps the last good state, is counted and logged. Control loop.
+ *
+ * In the struct of the discoverer, which fills nothing in. `begin` starts one refresh, which ends with exactly one of
+ * the three, from inside or later; there is never more than one under way.
+ */
+#ifndef DISCOVER_REFRESH_H
+#define DISCOVER_REFRESH_H
+
+#include "discover/discoverer.h"
+
+struct refresh;
+typedef void(refresh_fn)(struct refresh *r);
+
+struct refresh {
+    struct discover_env env; /* a copy; its config is this object's own */
+    struct plan *plan;       /* a reference: configurations point into it */
+    struct target_consumer *consumer;
+    const char *mechanism;
+    char *config;
+    refresh_fn *begin;
+    uint64_t interval_ms, began_ms, began_ns;
+    bool busy;
+    struct timer timer;
+
+    struct counter *failures, *duration_sum, *duration_count;
+    struct counter_histogram *duration;
+    struct discover_status status;
+    struct diag error; /* of the last refresh */
+    struct log_limit limit;
+    uint64_t logged; /* hash of the error that was logged last */
+};
+
+/* Begins from a timer: never from inside. */
+void refresh_start(struct refresh *r, const struct discover_env *env, struct plan *plan, const char *mechanism,
+                   int64_t interval_ms, struct target_consumer *consumer, refresh_fn *begin);
+/* Reports g, which goes to the consumer. */
+void refresh_done(struct refresh *r, struct target_groups *g);
+/* Reports g, in which what could not be asked this time is as it was before, and counts a failure. */
+void refresh_partly(struct refresh *r, struct target_groups *g, const struct diag *d);
+/* Keeps what was reported last. */
+void refresh_failed(struct refresh *r, const struct diag *d);
+/* Nothing is called any more; gives everything back but the struct. */
+void refresh_stop(struct refresh *r);
+void refresh_status(const struct refresh *r, struct str about, struct discover_status *out);
+
+#endif

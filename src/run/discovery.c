@@ -1,0 +1,78 @@
+/* discovery: what the program's discoverers share: the HTTP client and the resolver of the control loop, opened when a
+ * plan first needs one of them, and the counts of the whole process.
+ */
+#include "net/http_client.h"
+#include "net/poller.h"
+#include "net/resolver.h"
+
+#include "base/mem.h"
+#include "base/version.h"
+#include "run/program_int.h"
+
+enum { MAX_CONNECTING = 32 };
+
+struct program_discovery {
+    struct discover_totals totals;
+    struct http_client *http;
+    struct poller *poller;
+    struct resolver *resolver;
+};
+
+void program_discovery_open(struct program *p)
+{
+    p->discovery = NEW(struct program_discovery);
+    discover_totals_init(&p->discovery->totals, p->o.counters);
+}
+
+void program_discovery_close(struct program *p)
+{
+    struct program_discovery *d = p->discovery;
+
+    if (!d)
+        return;
+    if (d->http)
+        http_client_free(d->http);
+    if (d->resolver) {
+        resolver_free(d->resolver);
+        poller_free(d->poller, NULL, NULL);
+    }
+    discover_totals_release(&d->totals, p->o.counters);
+    free(d);
+    p->discovery = NULL;
+}
+
+static struct http_client *open_http(struct program *p)
+{
+    struct http_client_limits limits = {.max_connecting = MAX_CONNECTING, .user_agent = LEADLINE_USER_AGENT};
+
+    if (!p->discovery->http)
+        p->discovery->http = http_client_new(p->loop, p->o.log, &limits);
+    return p->discovery->http;
+}
+
+static struct resolver *open_resolver(struct program *p)
+{
+    struct program_discovery *d = p->discovery;
+
+    if (!d->resolver) {
+        d->poller = poller_new(p->loop);
+        d->resolver = resolver_new(p->loop, d->poller);
+        resolver_use_edns(d->resolver);
+    }
+    return d->resolver;
+}
+
+struct discover_env program_discover_env(struct program *p, const struct plan_scrape *config)
+{
+    const struct plan_discovery *d = &config->discovery;
+
+    return (struct discover_env){
+        .loop = p->loop,
+        .log = p->o.log,
+        .counters = p->o.counters,
+        .totals = &p->discovery->totals,
+        .http = d->n_http_sd ? open_http(p) : NULL,
+        .resolver = d->n_dns_sd ? open_resolver(p) : NULL,
+        .config = config->job_name,
+    };
+}
