@@ -111,11 +111,15 @@ void aws_call_cancel(struct aws_session *s, struct aws_call *c); /* done is not 
 struct aws_endpoint_options {
     struct str region;
     bool fips, dual_stack;
+    bool legacy_sts;     /* AWS_STS_REGIONAL_ENDPOINTS=legacy */
+    struct str endpoint; /* a URL that replaces the service's: does not go with fips and dual_stack */
 };
 /* "https://ecs.eu-west-1.amazonaws.com", by the partition's rules. ERR_SYNTAX with botocore's words where there is no
  * such endpoint. */
 enum err aws_endpoint(const struct aws_service *service, const struct aws_endpoint_options *o, struct buf *out,
                       struct diag *d) MUST_USE;
+/* The region such requests are signed for: us-east-1 for the global STS. */
+struct str aws_signing_region(const struct aws_service *service, const struct aws_endpoint_options *o);
 struct str aws_partition_of_region(struct str region); /* "aws", "aws-cn", ... */
 
 #endif

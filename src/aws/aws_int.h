@@ -72,7 +72,7 @@ const struct http_options *aws_calls_http_options(const struct aws_calls *calls)
 enum err aws_calls_endpoint(const struct aws_calls *calls, const struct aws_service *service, struct buf *out,
                             struct diag *d) MUST_USE;
 
-extern const struct aws_service aws_sso, aws_sso_oidc, aws_signin;
+extern const struct aws_service aws_servicediscovery_data, aws_sso, aws_sso_oidc, aws_signin;
 
 /* ---- errors (error.c), pure ---- */
 
