@@ -42,20 +42,21 @@ O := $(BUILD)$(if $(variant),/$(subst $(space),-,$(variant)))
 
 # ---- flags -----------------------------------------------------------------------------------------------------------
 
-packages := libuv libcurl libmicrohttpd openssl yaml-0.1 libzstd libdeflate zlib re2 libcares
+packages := libuv libcurl libmicrohttpd openssl yaml-0.1 libzstd libdeflate zlib re2 libcares expat
 machine  := $(shell uname -m)
 
-# Asked once a build directory: pkg-config costs more than the rest of an empty build.
+# Asked once a build directory and list: pkg-config costs more than the rest of an empty build.
 ifneq ($(filter-out help clean format check demo deps deps-build man test,$(or $(MAKECMDGOALS),all)),)
+-include $(O)/packages.mk
+ifneq ($(packages_asked),$(packages))
 $(shell mkdir -p $(O))
-ifeq ($(wildcard $(O)/packages.mk),)
 ifneq ($(shell pkg-config --exists $(packages) && echo yes),yes)
 $(error Libraries are missing: run `make deps`, or look at `pkg-config --print-errors --exists $(packages)`)
 endif
 $(shell { echo "package_cflags := $$(pkg-config --cflags $(packages))"; \
-	  echo "package_libs := $$(pkg-config --libs $(packages))"; } >$(O)/packages.mk)
-endif
+	  echo "package_libs := $$(pkg-config --libs $(packages))"; echo "packages_asked := $(packages)"; } >$(O)/packages.mk)
 include $(O)/packages.mk
+endif
 endif
 
 warnings := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wundef
