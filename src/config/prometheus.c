@@ -6,9 +6,8 @@
  *
  * `global` is read first wherever it stands, since jobs and destinations take defaults from it; then scrape_configs,
  * the files that scrape_config_files finds (each with its own scrape_configs, paths relative to itself), then
- * remote_write. An agent evaluates nothing and neither does leadline: alerting, rule_files and remote_read are refused,
- * with --agent in the original's words. What an agent reads and does not use (evaluation_interval and the like) becomes
- * a warning.
+ * remote_write. What belongs to a server is read by prometheus_server.c. What an agent reads and does not use
+ * (evaluation_interval and the like) becomes a warning.
  *
  * The errors of a file are sorted by position; those of included files follow. A plan comes out only if there is none.
  * External labels are expanded from the environment here, once: a reload expands them again.
@@ -37,7 +36,7 @@ struct jobs {
 
 struct top {
     struct node *global, *scrape_configs, *scrape_files, *remote_write;
-    struct node *alerting, *rule_files, *remote_read;
+    struct server_nodes server;
 };
 
 /* ---- global ---- */
@@ -47,7 +46,6 @@ struct global_draft {
     int64_t evaluation_ms, rule_offset_ms;
     struct str query_log;
     struct node *external, *validation, *protocols;
-    int8_t always_classic;
 };
 
 #define GLOBAL(name) offsetof(struct global_draft, g.name)
@@ -60,9 +58,7 @@ static const struct field global_fields[] = {
     {.key = "evaluation_interval", .kind = FIELD_DURATION, .offset = DRAFT(evaluation_ms)},
     {.key = "rule_query_offset", .kind = FIELD_DURATION, .offset = DRAFT(rule_offset_ms)},
     {.key = "query_log_file", .kind = FIELD_STRING, .offset = DRAFT(query_log)},
-    {.key = "scrape_failure_log_file",
-     .kind = FIELD_REFUSED_STRING,
-     .text = "failed scrapes are written to the program's own log, and shown on its status page"},
+    {.key = "scrape_failure_log_file", .kind = FIELD_PATH, .offset = GLOBAL(scrape_failure_log_file)},
     {.key = "external_labels", .kind = FIELD_NODE, .offset = DRAFT(external)},
     {.key = "body_size_limit", .kind = FIELD_SIZE, .offset = GLOBAL(body_size_limit)},
     {.key = "sample_limit", .kind = FIELD_UINT, .offset = GLOBAL(sample_limit)},
@@ -73,13 +69,13 @@ static const struct field global_fields[] = {
     {.key = "keep_dropped_targets", .kind = FIELD_UINT, .offset = GLOBAL(keep_dropped_targets)},
     {.key = "metric_name_validation_scheme", .kind = FIELD_NODE, .offset = DRAFT(validation)},
     {.key = "metric_name_escaping_scheme", .kind = FIELD_STRING, .offset = GLOBAL(escaping)},
-    {.key = "scrape_native_histograms",
-     .kind = FIELD_REFUSED_BOOL,
-     .text = "native histograms are not read; leave it false and scrape the classic ones"},
+    {.key = "scrape_native_histograms", .kind = FIELD_TRISTATE, .offset = GLOBAL(scrape_native_histograms)},
     {.key = "convert_classic_histograms_to_nhcb",
-     .kind = FIELD_REFUSED_BOOL,
-     .text = "native histograms are not read; leave it false and scrape the classic ones"},
-    {.key = "always_scrape_classic_histograms", .kind = FIELD_TRISTATE, .offset = DRAFT(always_classic)},
+     .kind = FIELD_BOOL,
+     .offset = GLOBAL(convert_classic_histograms_to_nhcb)},
+    {.key = "always_scrape_classic_histograms",
+     .kind = FIELD_BOOL,
+     .offset = GLOBAL(always_scrape_classic_histograms)},
     {.key = "extra_scrape_metrics", .kind = FIELD_TRISTATE, .offset = GLOBAL(extra_scrape_metrics)},
 };
 static const struct schema global_schema = SCHEMA("config.plain", global_fields);
@@ -171,7 +167,11 @@ static void warn_unused(struct reader *r, const struct node *n, const struct glo
 
 static void read_global(struct reader *r, struct node *n, bool has_jobs, struct global *out)
 {
-    struct global_draft d = {.g = {.validation = STR(""), .escaping = STR(""), .extra_scrape_metrics = -1}};
+    struct global_draft d = {.g = {.validation = STR(""),
+                                   .escaping = STR(""),
+                                   .scrape_failure_log_file = STR(""),
+                                   .extra_scrape_metrics = -1,
+                                   .scrape_native_histograms = -1}};
     if (n) {
         reader_mapping(r, n, &global_schema, &d);
         set_global_intervals(r, n, &d.g);
@@ -190,81 +190,6 @@ static void read_global(struct reader *r, struct node *n, bool has_jobs, struct 
     r->plan->scrape_interval_ms = d.g.scrape_interval_ms;
     r->plan->scrape_timeout_ms = d.g.scrape_timeout_ms;
     *out = d.g;
-}
-
-/* ---- runtime ---- */
-
-struct runtime_draft {
-    int64_t gogc;
-    struct node *log_level;
-};
-
-static void read_log_level(struct reader *r, struct node *n, void *out)
-{
-    struct str s;
-    (void)out;
-    if (!reader_string(r, n, &s) || s.n == 0)
-        return;
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    for (size_t i = 0; i < COUNT_OF(levels); i++) {
-        if (str_eq_nocase(s, str_c(levels[i]))) {
-            reader_warn(r, n, "log_level has no effect: the level is set by --log.level");
-            return;
-        }
-    }
-    reader_error(r, n, ERR_SYNTAX, "log_level: unrecognized log level %s", reader_quote(r, s));
-}
-
-static const struct field runtime_fields[] = {
-    {.key = "gogc", .kind = FIELD_INT, .offset = offsetof(struct runtime_draft, gogc)},
-    {.key = "log_level", .kind = FIELD_CALL, .fn = read_log_level},
-};
-static const struct schema runtime_schema = SCHEMA("config.RuntimeConfig", runtime_fields);
-
-static void read_runtime(struct reader *r, struct node *n, void *out)
-{
-    struct runtime_draft d = {0};
-    (void)out;
-    reader_mapping(r, n, &runtime_schema, &d);
-    if (d.gogc)
-        reader_warn(r, n, "runtime.gogc has no effect: there is no garbage collector");
-}
-
-/* ---- what an agent refuses ---- */
-
-struct alerting_nodes {
-    struct node *relabel, *managers;
-};
-
-static const struct field alerting_fields[] = {
-    {.key = "alert_relabel_configs", .kind = FIELD_NODE, .offset = offsetof(struct alerting_nodes, relabel)},
-    {.key = "alertmanagers", .kind = FIELD_NODE, .offset = offsetof(struct alerting_nodes, managers)},
-};
-static const struct schema alerting_schema = SCHEMA("config.plain", alerting_fields);
-
-static void refuse_server_key(struct reader *r, const struct node *at, const char *key, const char *why)
-{
-    if (r->options->agent)
-        reader_error_key(r, at, NULL, ERR_UNSUPPORTED, "field %s is not allowed in agent mode", key);
-    else
-        reader_error_key(r, at, NULL, ERR_UNSUPPORTED,
-                         "%s: not supported by leadline: it scrapes and sends as Prometheus' agent mode does, %s", key,
-                         why);
-}
-
-static void read_server_keys(struct reader *r, const struct top *top)
-{
-    struct alerting_nodes nodes = {0};
-    if (top->alerting && reader_mapping(r, top->alerting, &alerting_schema, &nodes)) {
-        bool relabel = nodes.relabel && reader_sequence(r, nodes.relabel, "[]*relabel.Config");
-        bool managers = nodes.managers && reader_sequence(r, nodes.managers, "config.AlertmanagerConfigs");
-        if (relabel || managers)
-            refuse_server_key(r, top->alerting, "alerting", "it sends no alerts");
-    }
-    if (top->rule_files && reader_sequence(r, top->rule_files, "[]string"))
-        refuse_server_key(r, top->rule_files, "rule_files", "it evaluates no rules");
-    if (top->remote_read && reader_sequence(r, top->remote_read, "[]*config.RemoteReadConfig"))
-        refuse_server_key(r, top->remote_read, "remote_read", "it answers no queries");
 }
 
 /* ---- scrape configurations ---- */
@@ -466,18 +391,10 @@ static void include_all(struct reader *r, const struct includes *in, const struc
 
 static const struct field top_fields[] = {
     {.key = "global", .kind = FIELD_NODE, .offset = TOP(global)},
-    {.key = "runtime", .kind = FIELD_CALL, .fn = read_runtime},
-    {.key = "alerting", .kind = FIELD_NODE, .offset = TOP(alerting)},
-    {.key = "rule_files", .kind = FIELD_NODE, .offset = TOP(rule_files)},
     {.key = "scrape_config_files", .kind = FIELD_NODE, .offset = TOP(scrape_files)},
     {.key = "scrape_configs", .kind = FIELD_NODE, .offset = TOP(scrape_configs)},
-    {.key = "storage",
-     .kind = FIELD_REFUSED_MAP,
-     .text = "nothing is stored but what waits to be sent; its limits are --spool.max-bytes and --spool.max-age"},
-    {.key = "tracing", .kind = FIELD_REFUSED_SET, .text = "leadline sends no traces of itself"},
     {.key = "remote_write", .kind = FIELD_NODE, .offset = TOP(remote_write)},
-    {.key = "remote_read", .kind = FIELD_NODE, .offset = TOP(remote_read)},
-    {.key = "otlp", .kind = FIELD_REFUSED_MAP, .text = "leadline prometheus receives no OTLP"},
+    {.kind = FIELD_INLINE, .schema = &server_schema, .offset = TOP(server)},
 };
 static const struct schema top_schema = SCHEMA("config.plain", top_fields);
 
@@ -500,7 +417,7 @@ static void compile(struct reader *r, struct node *root)
     if (root)
         reader_mapping(r, root, &top_schema, &top);
     read_global(r, top.global, top.scrape_configs || top.scrape_files, &g);
-    read_server_keys(r, &top);
+    server_read(r, &top.server, str_eq_c(g.validation, "legacy"));
     read_jobs(r, top.scrape_configs, &g, false, &jobs);
     remote_writes_read(r, top.remote_write, str_eq_c(g.validation, "legacy"));
     read_patterns(r, top.scrape_files, &includes);

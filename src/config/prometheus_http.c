@@ -4,22 +4,20 @@
  *   authorization { type, credentials, credentials_file }                authentication
  *   bearer_token, bearer_token_file      the old spelling of authorization
  *   tls_config { ca, cert, key or their files, server_name, insecure_skip_verify, min_version, max_version }
- *   proxy_url, no_proxy, proxy_from_environment
+ *   oauth2 { ... }                       prometheus_oauth2.c
+ *   proxy_url, no_proxy, proxy_from_environment, proxy_connect_header { NAME: [secret, ...] }
  *   http_headers { NAME: { values, secrets, files } }
  *   follow_redirects, enable_http2
  *
  * Files are named relative to the configuration's directory and read when they are used, so that rotated credentials
  * are found; they need not exist when the configuration is loaded (but `check` looks). Keys that ask for a secret
- * manager
- * (*_ref), for OAuth 2 or for headers to a proxy are refused.
+ * manager (*_ref) are refused.
  */
 #include <errno.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
 #include "config/prometheus_int.h"
-
-#define REF_TEXT "there is no secret manager; give the value or a file"
 
 /* ---- authentication ---- */
 
@@ -115,7 +113,7 @@ static void validate_tls(struct reader *r, const struct node *n, const struct tl
                          "exactly one of cert or cert_file must be configured when a client key is configured");
 }
 
-static void read_tls(struct reader *r, struct node *n, void *out)
+void http_tls_read(struct reader *r, struct node *n, void *out)
 {
     struct tls_options *t = out;
     uint32_t before = r->errors->n;
@@ -125,16 +123,22 @@ static void read_tls(struct reader *r, struct node *n, void *out)
 
 /* ---- headers ---- */
 
+/* Grown at powers of two: there are a handful. */
+static void append_header(struct reader *r, struct http_header **v, int *n, struct http_header header)
+{
+    if ((*n & (*n - 1)) == 0) {
+        struct http_header *longer = ARENA_ARRAY(r->arena, struct http_header, *n ? *n * 2 : 1);
+        if (*n)
+            memcpy(longer, *v, (size_t)*n * sizeof(**v));
+        *v = longer;
+    }
+    (*v)[(*n)++] = header;
+}
+
 void http_add_header(struct reader *r, struct http_options *o, struct str name, struct str value, bool secret)
 {
-    /* Grown at powers of two: there are a handful. */
-    if ((o->n_headers & (o->n_headers - 1)) == 0) {
-        struct http_header *v = ARENA_ARRAY(r->arena, struct http_header, o->n_headers ? o->n_headers * 2 : 1);
-        if (o->n_headers)
-            memcpy(v, o->headers, (size_t)o->n_headers * sizeof(*v));
-        o->headers = v;
-    }
-    o->headers[o->n_headers++] = (struct http_header){.name = name, .value = value, .secret = secret};
+    append_header(r, &o->headers, &o->n_headers,
+                  (struct http_header){.name = name, .value = value, .secret = secret});
 }
 
 /* As Go writes them canonically. */
@@ -218,7 +222,7 @@ static void read_headers(struct reader *r, struct node *n, void *out)
     }
 }
 
-/* ---- the block ---- */
+/* ---- proxy ---- */
 
 static void read_proxy_url(struct reader *r, struct node *n, void *out)
 {
@@ -231,26 +235,52 @@ static void read_proxy_url(struct reader *r, struct node *n, void *out)
     reader_field(r, &field, n, &d->options);
 }
 
+static void read_connect_header(struct reader *r, struct node *n, void *out)
+{
+    struct http_draft *d = out;
+    if (reader_is_null(n))
+        return;
+    if (n->kind != NODE_MAPPING) {
+        reader_type_error(r, n, "config.ProxyHeader");
+        return;
+    }
+    d->connect_header = n->n ? n : NULL;
+    for (struct node *c = n->first; c; c = c->next) {
+        struct str *values, name = str_dup(r->arena, c->key);
+        uint32_t count;
+        if (!reader_strings(r, c, "[]config.Secret", &values, &count))
+            continue;
+        for (uint32_t i = 0; i < count; i++)
+            append_header(r, &d->options.proxy_connect_headers, &d->options.n_proxy_connect_headers,
+                          (struct http_header){.name = name, .value = values[i], .secret = true});
+        for (struct node *e = c->first; e; e = e->next)
+            reader_redact(r, e);
+    }
+}
+
 #define OPTION(name) offsetof(struct http_draft, options.name)
+
+static const struct field proxy_fields[] = {
+    {.key = "proxy_url", .kind = FIELD_CALL, .fn = read_proxy_url},
+    {.key = "no_proxy", .kind = FIELD_STRING, .offset = OPTION(no_proxy)},
+    {.key = "proxy_from_environment", .kind = FIELD_BOOL, .offset = OPTION(proxy_from_environment)},
+    {.key = "proxy_connect_header", .kind = FIELD_CALL, .fn = read_connect_header},
+};
+const struct schema http_proxy_schema = SCHEMA("config.ProxyConfig", proxy_fields);
+
+/* ---- the block ---- */
 
 static const struct field http_fields[] = {
     {.key = "basic_auth", .kind = FIELD_CALL, .fn = read_basic_auth},
     {.key = "authorization", .kind = FIELD_CALL, .fn = read_authorization},
-    {.key = "oauth2",
-     .kind = FIELD_REFUSED_SET,
-     .text = "use basic_auth, authorization with a credentials_file that something renews, or tls_config"},
+    {.key = "oauth2", .kind = FIELD_CALL, .fn = oauth2_read},
     {.key = "bearer_token", .kind = FIELD_SECRET, .offset = offsetof(struct http_draft, bearer_token)},
     {.key = "bearer_token_file", .kind = FIELD_PATH, .offset = offsetof(struct http_draft, bearer_token_file)},
-    {.key = "tls_config", .kind = FIELD_CALL, .fn = read_tls, .offset = OPTION(tls)},
+    {.key = "tls_config", .kind = FIELD_CALL, .fn = http_tls_read, .offset = OPTION(tls)},
     {.key = "follow_redirects", .kind = FIELD_BOOL, .offset = OPTION(follow_redirects)},
     {.key = "enable_http2", .kind = FIELD_BOOL, .offset = OPTION(enable_http2)},
-    {.key = "proxy_url", .kind = FIELD_CALL, .fn = read_proxy_url},
-    {.key = "no_proxy", .kind = FIELD_STRING, .offset = OPTION(no_proxy)},
-    {.key = "proxy_from_environment", .kind = FIELD_BOOL, .offset = OPTION(proxy_from_environment)},
-    {.key = "proxy_connect_header",
-     .kind = FIELD_REFUSED_MAP,
-     .text = "a proxy gets no headers but those of CONNECT; put the proxy's user and password into proxy_url"},
     {.key = "http_headers", .kind = FIELD_CALL, .fn = read_headers},
+    {.kind = FIELD_INLINE, .schema = &http_proxy_schema},
 };
 const struct schema http_schema = SCHEMA("config.HTTPClientConfig", http_fields);
 
@@ -285,7 +315,7 @@ static void validate_authorization(struct reader *r, const struct http_draft *d,
     else if (str_eq_nocase(str_trim(o->authorization_type), STR("basic")))
         reader_error_key(r, n, "type", ERR_SYNTAX,
                          "authorization type cannot be set to \"basic\", use \"basic_auth\" instead");
-    else if (d->basic_auth)
+    else if (d->basic_auth || d->oauth2)
         reader_error_key(r, n, NULL, ERR_SYNTAX,
                          "at most one of basic_auth, oauth2 & authorization must be configured");
 }
@@ -296,18 +326,27 @@ static void validate_auth(struct reader *r, const struct node *mapping, const st
     if (d->bearer_token.n && d->bearer_token_file.n)
         reader_error_key(r, mapping, "bearer_token_file", ERR_SYNTAX,
                          "at most one of bearer_token & bearer_token_file must be configured");
-    else if (d->basic_auth && bearer)
-        reader_error_key(r, mapping, "basic_auth", ERR_SYNTAX,
+    else if ((d->basic_auth || d->oauth2) && bearer)
+        reader_error_key(r, mapping, d->basic_auth ? "basic_auth" : "oauth2", ERR_SYNTAX,
                          "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured");
     validate_basic(r, d);
     if (d->authorization)
         validate_authorization(r, d, bearer);
+    else if (d->oauth2 && d->basic_auth)
+        reader_error_key(r, mapping, "oauth2", ERR_SYNTAX,
+                         "at most one of basic_auth, oauth2 & authorization must be configured");
+    if (d->oauth2)
+        oauth2_validate(r, d->oauth2, d->options.oauth2);
 }
 
-static void validate_proxy(struct reader *r, const struct node *mapping, const struct http_draft *d)
+void http_proxy_validate(struct reader *r, const struct node *mapping, const struct http_draft *d)
 {
     const struct http_options *o = &d->options;
-    if (o->proxy_from_environment && o->proxy_url.n)
+    if (d->connect_header && !o->proxy_from_environment && o->proxy_url.n == 0)
+        reader_error_key(r, mapping, "proxy_connect_header", ERR_SYNTAX,
+                         "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be "
+                         "configured");
+    else if (o->proxy_from_environment && o->proxy_url.n)
         reader_error_key(r, mapping, "proxy_url", ERR_SYNTAX,
                          "if proxy_from_environment is configured, proxy_url must not be configured");
     else if (o->proxy_from_environment && o->no_proxy.n)
@@ -339,13 +378,21 @@ static void check_files(struct reader *r, const struct node *mapping, const stru
     check_file(r, tls ? tls : mapping, "key_file", o->tls.key_file);
     for (int i = 0; i < o->n_headers; i++)
         check_file(r, mapping, "http_headers", o->headers[i].file);
+    if (!d->oauth2)
+        return;
+    check_file(r, d->oauth2, "client_secret_file", o->oauth2->client_secret_file);
+    check_file(r, d->oauth2, "client_certificate_key_file", o->oauth2->client_certificate_key_file);
+    tls = node_find(d->oauth2, "tls_config");
+    check_file(r, tls ? tls : d->oauth2, "ca_file", o->oauth2->http->tls.ca_file);
+    check_file(r, tls ? tls : d->oauth2, "cert_file", o->oauth2->http->tls.cert_file);
+    check_file(r, tls ? tls : d->oauth2, "key_file", o->oauth2->http->tls.key_file);
 }
 
 void http_draft_finish(struct reader *r, struct node *mapping, struct http_draft *d, struct http_options *out)
 {
     struct http_options *o = &d->options;
     validate_auth(r, mapping, d);
-    validate_proxy(r, mapping, d);
+    http_proxy_validate(r, mapping, d);
     if (r->options->check_files)
         check_files(r, mapping, d);
     o->authorization_type = str_trim(o->authorization_type);

@@ -3,7 +3,7 @@
  * A destination is known by its name; without one by the first six hex digits of a hash, as the original names its
  * queues. The original hashes the whole section, so that any change makes a new queue. Here the name also finds what
  * waits on disk for the destination, so the hash covers what makes it another place or another tenant there: URL,
- * headers, user. Two sections that agree in all that (and differ in their relabelling, say) are told apart by their
+ * headers, user (of basic_auth, oauth2, or the role of sigv4). Two sections that agree in all that (and differ in their relabelling, say) are told apart by their
  * order.
  *
  * What the original reads and leadline has no use for (shards, capacity) is read strictly and said in a warning.
@@ -31,8 +31,7 @@ struct remote_draft {
     struct http_draft http;
     struct queue_draft queue;
     struct metadata_draft metadata;
-    struct node *url, *relabel, *headers, *queue_node;
-    struct str message;
+    struct node *url, *relabel, *headers, *queue_node, *sigv4, *azuread, *google_iam;
     bool failed_logging;
 };
 
@@ -144,58 +143,6 @@ static void set_metadata(struct reader *r, const struct node *n, const struct me
                     "metadata_config: send_interval and max_samples_per_send must be positive; taken as 1m and 2000");
 }
 
-/* ---- headers ---- */
-
-static const char *const reserved[] = {
-    "host",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "user-agent",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "www-authenticate",
-    "accept-encoding",
-    "x-prometheus-remote-write-version",
-    "x-prometheus-remote-read-version",
-    "x-amz-date",
-    "x-amz-security-token",
-    "x-amz-content-sha256",
-};
-
-static void check_header(struct reader *r, const struct node *n)
-{
-    if (str_eq_nocase(n->key, STR("authorization"))) {
-        reader_error_key(r, n, NULL, ERR_SYNTAX,
-                         "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, "
-                         "azuread or google_iam parameter");
-        return;
-    }
-    for (size_t i = 0; i < COUNT_OF(reserved); i++) {
-        if (str_eq_nocase(n->key, str_c(reserved[i])))
-            reader_error_key(r, n, NULL, ERR_SYNTAX, "%.*s is a reserved header. It must not be changed",
-                             STR_ARGS(n->key));
-    }
-}
-
-static void add_headers(struct reader *r, struct node *n, struct http_options *o)
-{
-    if (!n)
-        return;
-    if (n->kind != NODE_MAPPING) {
-        reader_type_error(r, n, "map[string]string");
-        return;
-    }
-    for (struct node *c = n->first; c; c = c->next) {
-        struct str value;
-        check_header(r, c);
-        if (reader_string(r, c, &value))
-            http_add_header(r, o, str_dup(r->arena, c->key), value, false);
-    }
-}
-
 /* ---- the section ---- */
 
 static void read_url(struct reader *r, struct node *n, void *out)
@@ -213,15 +160,15 @@ static void read_url(struct reader *r, struct node *n, void *out)
 
 static void read_message(struct reader *r, struct node *n, void *out)
 {
+    enum remote_write_message *message = out;
     struct str s;
     if (!reader_string(r, n, &s))
         return;
-    (void)out;
     if (str_eq_c(s, "io.prometheus.write.v2.Request"))
-        reader_error(r, n, ERR_UNSUPPORTED,
-                     "protobuf_message: not supported by leadline: remote write 1.0 is sent; use "
-                     "prometheus.WriteRequest");
-    else if (!str_eq_c(s, "prometheus.WriteRequest"))
+        *message = REMOTE_WRITE_2;
+    else if (str_eq_c(s, "prometheus.WriteRequest"))
+        *message = REMOTE_WRITE_1;
+    else
         reader_error(r, n, ERR_SYNTAX,
                      "invalid protobuf_message value: unknown type for remote write protobuf message %s, supported: "
                      "prometheus.WriteRequest, io.prometheus.write.v2.Request",
@@ -230,7 +177,6 @@ static void read_message(struct reader *r, struct node *n, void *out)
 
 #define PLAN(name)  offsetof(struct remote_draft, w.name)
 #define DRAFT(name) offsetof(struct remote_draft, name)
-#define AUTH_TEXT   "requests are authenticated by basic_auth, authorization or tls_config"
 
 static const struct field remote_fields[] = {
     {.key = "url", .kind = FIELD_CALL, .fn = read_url},
@@ -238,23 +184,64 @@ static const struct field remote_fields[] = {
     {.key = "headers", .kind = FIELD_NODE, .offset = DRAFT(headers)},
     {.key = "write_relabel_configs", .kind = FIELD_NODE, .offset = DRAFT(relabel)},
     {.key = "name", .kind = FIELD_STRING, .offset = PLAN(name)},
-    {.key = "send_exemplars", .kind = FIELD_REFUSED_BOOL, .text = "exemplars are not read; leave it false"},
-    {.key = "send_native_histograms",
-     .kind = FIELD_REFUSED_BOOL,
-     .text = "native histograms are not read; leave it false and send the classic ones"},
-    {.key = "round_robin_dns",
-     .kind = FIELD_REFUSED_BOOL,
-     .text = "connections go to the addresses in the order in which the resolver gives them; leave it false"},
-    {.key = "protobuf_message", .kind = FIELD_CALL, .fn = read_message},
+    {.key = "send_exemplars", .kind = FIELD_BOOL, .offset = PLAN(send_exemplars)},
+    {.key = "send_native_histograms", .kind = FIELD_BOOL, .offset = PLAN(send_native_histograms)},
+    {.key = "round_robin_dns", .kind = FIELD_BOOL, .offset = PLAN(round_robin_dns)},
+    {.key = "protobuf_message", .kind = FIELD_CALL, .fn = read_message, .offset = PLAN(message)},
     {.key = "failed_request_logging", .kind = FIELD_BOOL, .offset = DRAFT(failed_logging)},
     {.key = "queue_config", .kind = FIELD_CALL, .fn = read_queue},
     {.key = "metadata_config", .kind = FIELD_CALL, .fn = read_metadata, .offset = DRAFT(metadata)},
-    {.key = "sigv4", .kind = FIELD_REFUSED_SET, .text = AUTH_TEXT ", or send through a signing proxy"},
-    {.key = "azuread", .kind = FIELD_REFUSED_SET, .text = AUTH_TEXT},
-    {.key = "google_iam", .kind = FIELD_REFUSED_SET, .text = AUTH_TEXT},
+    {.key = "sigv4", .kind = FIELD_NODE, .offset = DRAFT(sigv4)},
+    {.key = "azuread", .kind = FIELD_NODE, .offset = DRAFT(azuread)},
+    {.key = "google_iam", .kind = FIELD_NODE, .offset = DRAFT(google_iam)},
     {.kind = FIELD_INLINE, .schema = &http_schema, .offset = DRAFT(http)},
 };
 static const struct schema remote_schema = SCHEMA("config.plain", remote_fields);
+
+/* ---- authentication ---- */
+
+static void refuse_auth(struct reader *r, const struct node *n, const char *key)
+{
+    if (n)
+        reader_error_key(r, n, NULL, ERR_UNSUPPORTED,
+                         "%s: not supported by leadline: requests are authenticated by basic_auth, authorization, "
+                         "oauth2, sigv4 or tls_config",
+                         key);
+}
+
+static void read_auth(struct reader *r, struct node *n, const struct remote_draft *d, struct plan_remote_write *w)
+{
+    const struct {
+        const char *key;
+        bool set;
+    } kinds[] = {
+        {"basic_auth", d->http.basic_auth},
+        {"authorization", d->http.authorization || d->http.bearer_token.n || d->http.bearer_token_file.n},
+        {"oauth2", d->http.oauth2},
+        {"sigv4", d->sigv4},
+        {"azuread", d->azuread},
+        {"google_iam", d->google_iam},
+    };
+    AUTO_BUF set = {0};
+    int count = 0;
+    refuse_auth(r, d->azuread, "azuread");
+    refuse_auth(r, d->google_iam, "google_iam");
+    if (d->sigv4) {
+        w->sigv4 = ARENA_NEW(r->arena, struct aws_config);
+        sigv4_read(r, d->sigv4, w->sigv4);
+    }
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        if (kinds[i].set)
+            buf_printf(&set, count++ ? " %s" : "%s", kinds[i].key);
+    }
+    if (count > 1)
+        reader_error_key(r, n, d->sigv4 ? "sigv4" : NULL, ERR_SYNTAX,
+                         "at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be "
+                         "configured. Currently configured: [%s]",
+                         set.p);
+}
+
+/* ---- identity ---- */
 
 static uint64_t destination_hash(const struct plan_remote_write *w)
 {
@@ -266,6 +253,10 @@ static uint64_t destination_hash(const struct plan_remote_write *w)
     buf_char(&b, '\n');
     buf_str(&b, o->basic_username);
     buf_str(&b, o->basic_username_file);
+    if (o->oauth2)
+        buf_str(&b, o->oauth2->client_id);
+    if (w->sigv4)
+        buf_str(&b, w->sigv4->role_arn);
     for (int i = 0; i < o->n_headers; i++) {
         buf_char(&b, '\n');
         buf_str(&b, o->headers[i].name);
@@ -308,7 +299,9 @@ static bool read_one(struct reader *r, struct node *n, bool legacy_names, struct
         http_draft_finish(r, n, &d.http, &w->http);
         set_queue(r, &d, &w->queue);
     }
-    add_headers(r, d.headers, &w->http);
+    read_auth(r, n, &d, w);
+    request_headers_read(r, d.headers, &w->http);
+    w->http.round_robin_dns = w->round_robin_dns;
     set_metadata(r, n, &d.metadata, w);
     if (w->remote_timeout_ms == 0) {
         reader_warn(r, n, "remote_timeout: with 0s the original fails every request; taken as 30s");
@@ -316,7 +309,8 @@ static bool read_one(struct reader *r, struct node *n, bool legacy_names, struct
     }
     if (d.failed_logging)
         reader_warn(r, node_find(n, "failed_request_logging"),
-                    "failed_request_logging has an effect on remote write 2.0 only");
+                    "failed_request_logging has no effect: what a receiver answers to a refused request is logged "
+                    "anyway");
     w->write_relabel = relabel_read(r, d.relabel, legacy_names, "relabeling rule in remote write config");
     w->named = w->name.n > 0;
     w->hash = destination_hash(w);

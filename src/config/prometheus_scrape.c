@@ -7,9 +7,9 @@
  *   escaping    own; else, if the validation is the job's own, underscores for legacy and allow-utf-8 for utf8;
  *               else the global one, which defaults to underscores for legacy and allow-utf-8 for utf8
  *
- * and allow-utf-8 with legacy validation is an error. The protocols are a list of names in order of preference.
- * leadline reads the text formats; a protobuf (or a format it does not have) among others is left out, since the target
- * then answers with the next one, and one that stands alone is refused.
+ * and allow-utf-8 with legacy validation is an error. The protocols are a list of names in order of preference; where
+ * none is given, native histograms put the protobuf first. A format that leadline does not have among others is left
+ * out, since the target then answers with the next one, and one that stands alone is refused.
  */
 #include "base/buf.h"
 #include "base/hash.h"
@@ -24,9 +24,7 @@ struct scrape_draft {
     struct node *params, *protocols, *fallback, *relabel, *metric_relabel;
     struct str validation, escaping;
     int8_t extra_scrape_metrics;
-    int8_t always_classic;
-    uint64_t bucket_limit;
-    double min_bucket_factor;
+    int8_t native, always_classic, convert_classic; /* -1: as the global section says */
 };
 
 /* ---- protocols ---- */
@@ -58,7 +56,7 @@ static int find_protocol(struct str name)
 
 static bool does_protocol(int i)
 {
-    return protocol_names[i].protocol != PROTOCOL_NONE && protocol_names[i].protocol != PROTOCOL_PROTO;
+    return protocol_names[i].protocol != PROTOCOL_NONE;
 }
 
 /* Checks the names; false when the list cannot be used. */
@@ -93,10 +91,12 @@ static bool check_protocols(struct reader *r, const struct node *list, const str
 
 static void default_protocols(struct plan_scrape *s)
 {
-    static const enum scrape_protocol defaults[] = {PROTOCOL_OPENMETRICS_1_0_0, PROTOCOL_OPENMETRICS_0_0_1,
-                                                    PROTOCOL_TEXT_1_0_0, PROTOCOL_TEXT_0_0_4};
-    memcpy(s->protocols, defaults, sizeof(defaults));
-    s->n_protocols = COUNT_OF(defaults);
+    static const enum scrape_protocol defaults[] = {PROTOCOL_PROTO, PROTOCOL_OPENMETRICS_1_0_0,
+                                                    PROTOCOL_OPENMETRICS_0_0_1, PROTOCOL_TEXT_1_0_0,
+                                                    PROTOCOL_TEXT_0_0_4};
+    uint32_t from = s->scrape_native_histograms ? 0 : 1;
+    s->n_protocols = COUNT_OF(defaults) - from;
+    memcpy(s->protocols, defaults + from, s->n_protocols * sizeof(defaults[0]));
 }
 
 /* Of a list whose names are good: what leadline reads of it, with a word about the rest. */
@@ -110,13 +110,14 @@ static uint32_t choose_protocols(struct reader *r, const struct node *list, cons
         if (does_protocol(k))
             out[chosen++] = protocol_names[k].protocol;
         else
-            reader_warn(r, e, "scrape_protocols: %s is not offered to targets: leadline reads the text formats",
+            reader_warn(r, e, "scrape_protocols: %s is not offered to targets: leadline does not read it",
                         protocol_names[k].name);
     }
     if (chosen == 0)
         reader_error_key(r, list, NULL, ERR_UNSUPPORTED,
                          "scrape_protocols: not supported by leadline: none of these is a format that it reads; add "
-                         "OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0 or PrometheusText0.0.4");
+                         "PrometheusProto, OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0 or "
+                         "PrometheusText0.0.4");
     return chosen;
 }
 
@@ -156,8 +157,9 @@ static void set_fallback(struct reader *r, struct node *n, struct plan_scrape *s
                      reader_quote(r, s->job_name), reader_quote(r, name));
     else if (!does_protocol(k))
         reader_error(r, n, ERR_UNSUPPORTED,
-                     "fallback_scrape_protocol: not supported by leadline: it reads the text formats, such as "
-                     "PrometheusText0.0.4");
+                     "fallback_scrape_protocol: not supported by leadline: it does not read %s; take "
+                     "OpenMetricsText1.0.0",
+                     protocol_names[k].name);
     else
         s->fallback_protocol = protocol_names[k].protocol;
 }
@@ -245,7 +247,6 @@ static void read_params(struct reader *r, struct node *n, void *out)
 
 #define PLAN(name)  offsetof(struct scrape_draft, s.name)
 #define DRAFT(name) offsetof(struct scrape_draft, name)
-#define NATIVE_TEXT "native histograms are not read; leave it false and scrape the classic ones"
 
 static const struct field scrape_fields[] = {
     {.key = "job_name", .kind = FIELD_STRING, .offset = PLAN(job_name)},
@@ -257,12 +258,10 @@ static const struct field scrape_fields[] = {
     {.key = "scrape_timeout", .kind = FIELD_DURATION, .offset = PLAN(timeout_ms)},
     {.key = "scrape_protocols", .kind = FIELD_NODE, .offset = DRAFT(protocols)},
     {.key = "fallback_scrape_protocol", .kind = FIELD_NODE, .offset = DRAFT(fallback)},
-    {.key = "scrape_native_histograms", .kind = FIELD_REFUSED_BOOL, .text = NATIVE_TEXT},
+    {.key = "scrape_native_histograms", .kind = FIELD_TRISTATE, .offset = DRAFT(native)},
     {.key = "always_scrape_classic_histograms", .kind = FIELD_TRISTATE, .offset = DRAFT(always_classic)},
-    {.key = "convert_classic_histograms_to_nhcb", .kind = FIELD_REFUSED_BOOL, .text = NATIVE_TEXT},
-    {.key = "scrape_failure_log_file",
-     .kind = FIELD_REFUSED_STRING,
-     .text = "failed scrapes are written to the program's own log, and shown on its status page"},
+    {.key = "convert_classic_histograms_to_nhcb", .kind = FIELD_TRISTATE, .offset = DRAFT(convert_classic)},
+    {.key = "scrape_failure_log_file", .kind = FIELD_PATH, .offset = PLAN(scrape_failure_log_file)},
     {.key = "metrics_path", .kind = FIELD_STRING, .offset = PLAN(metrics_path)},
     {.key = "scheme", .kind = FIELD_STRING, .offset = PLAN(scheme)},
     {.key = "enable_compression", .kind = FIELD_BOOL, .offset = PLAN(enable_compression)},
@@ -272,8 +271,11 @@ static const struct field scrape_fields[] = {
     {.key = "label_limit", .kind = FIELD_UINT, .offset = PLAN(label_limit)},
     {.key = "label_name_length_limit", .kind = FIELD_UINT, .offset = PLAN(label_name_length_limit)},
     {.key = "label_value_length_limit", .kind = FIELD_UINT, .offset = PLAN(label_value_length_limit)},
-    {.key = "native_histogram_bucket_limit", .kind = FIELD_UINT, .offset = DRAFT(bucket_limit)},
-    {.key = "native_histogram_min_bucket_factor", .kind = FIELD_FLOAT, .offset = DRAFT(min_bucket_factor)},
+    {.key = "native_histogram_bucket_limit", .kind = FIELD_UINT, .offset = PLAN(native_histogram_bucket_limit)},
+    {.key = "native_histogram_min_bucket_factor",
+     .kind = FIELD_FLOAT,
+     .offset = PLAN(native_histogram_min_bucket_factor)},
+    {.key = "series_limit", .kind = FIELD_UINT, .offset = PLAN(series_limit)},
     {.key = "keep_dropped_targets", .kind = FIELD_UINT, .offset = PLAN(keep_dropped_targets)},
     {.key = "metric_name_validation_scheme", .kind = FIELD_CALL, .fn = read_validation, .offset = DRAFT(validation)},
     {.key = "metric_name_escaping_scheme", .kind = FIELD_STRING, .offset = DRAFT(escaping)},
@@ -318,6 +320,21 @@ static void set_limits(struct plan_scrape *s, const struct global *g)
         s->body_size_limit = 0;
 }
 
+static bool choose(int8_t own, bool global)
+{
+    return own >= 0 ? own > 0 : global;
+}
+
+static void set_switches(struct plan_scrape *s, const struct scrape_draft *d, const struct global *g)
+{
+    s->extra_scrape_metrics = choose(d->extra_scrape_metrics, g->extra_scrape_metrics > 0);
+    s->scrape_native_histograms = choose(d->native, g->scrape_native_histograms > 0);
+    s->always_scrape_classic_histograms = choose(d->always_classic, g->always_scrape_classic_histograms);
+    s->convert_classic_histograms_to_nhcb = choose(d->convert_classic, g->convert_classic_histograms_to_nhcb);
+    if (s->scrape_failure_log_file.n == 0)
+        s->scrape_failure_log_file = g->scrape_failure_log_file;
+}
+
 static uint64_t shape_hash(const struct plan_scrape *s)
 {
     AUTO_BUF b = {0};
@@ -328,19 +345,12 @@ static uint64_t shape_hash(const struct plan_scrape *s)
     buf_u64(&b, s->label_name_length_limit);
     buf_char(&b, ' ');
     buf_u64(&b, s->label_value_length_limit);
-    buf_char(&b, '\n');
+    buf_printf(&b, " %d %d %d ", s->scrape_native_histograms, s->always_scrape_classic_histograms,
+               s->convert_classic_histograms_to_nhcb);
+    buf_u64(&b, s->native_histogram_bucket_limit);
+    buf_printf(&b, " %.17g\n", s->native_histogram_min_bucket_factor);
     relabel_print(s->metric_relabel, &b);
     return hash_bytes(buf_view(&b));
-}
-
-static void warn_native(struct reader *r, const struct node *n, const struct scrape_draft *d)
-{
-    if (d->bucket_limit)
-        reader_warn(r, node_find(n, "native_histogram_bucket_limit"),
-                    "native_histogram_bucket_limit has no effect: native histograms are not scraped");
-    if (d->min_bucket_factor != 0)
-        reader_warn(r, node_find(n, "native_histogram_min_bucket_factor"),
-                    "native_histogram_min_bucket_factor has no effect: native histograms are not scraped");
 }
 
 static bool has_rules(const struct node *n)
@@ -356,10 +366,13 @@ bool scrape_read(struct reader *r, struct node *n, const struct global *g, struc
               .metrics_path = STR("/metrics"),
               .scheme = STR("http"),
               .job_name = STR(""),
+              .scrape_failure_log_file = STR(""),
               .file = str_dup(r->arena, str_c(r->file)),
               .line = n->line},
         .extra_scrape_metrics = -1,
+        .native = -1,
         .always_classic = -1,
+        .convert_classic = -1,
     };
     struct plan_scrape *s = &d.s;
     http_draft_init(&d.http, true);
@@ -378,16 +391,14 @@ bool scrape_read(struct reader *r, struct node *n, const struct global *g, struc
         set_intervals(r, n, s, g);
         set_names(r, n, &d, g);
     }
+    set_switches(s, &d, g);
     set_protocols(r, d.protocols, g, s);
     set_fallback(r, d.fallback, s);
     set_limits(s, g);
-    s->extra_scrape_metrics = d.extra_scrape_metrics >= 0 ? d.extra_scrape_metrics > 0 : g->extra_scrape_metrics > 0;
     bool legacy = s->name_validation == NAMES_LEGACY;
     s->relabel = relabel_read(r, d.relabel, legacy, "target relabeling rule in scrape config");
     s->metric_relabel = relabel_read(r, d.metric_relabel, legacy, "metric relabeling rule in scrape config");
-    discovery_read(r, d.discovery.static_configs, d.discovery.file_sd, !has_rules(d.relabel), s->job_name,
-                   &s->discovery);
-    warn_native(r, n, &d);
+    discovery_read(r, &d.discovery, !has_rules(d.relabel), s->job_name, &s->discovery);
     s->shape_hash = shape_hash(s);
     *out = *s;
     return true;

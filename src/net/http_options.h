@@ -59,4 +59,8 @@ struct http_options {
     int n_headers;
 };
 
+/* True when requests with either are the same, secrets included. */
+bool oauth2_options_eq(const struct oauth2_options *a, const struct oauth2_options *b); /* NULL allowed */
+bool http_options_eq(const struct http_options *a, const struct http_options *b);
+
 #endif

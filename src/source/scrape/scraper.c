@@ -305,42 +305,6 @@ static void drop_peer(struct scraped *t)
     t->peer_error = NULL;
 }
 
-static bool same_tls(const struct tls_options *a, const struct tls_options *b)
-{
-    return str_eq(a->ca, b->ca) && str_eq(a->ca_file, b->ca_file) && str_eq(a->cert, b->cert) &&
-           str_eq(a->cert_file, b->cert_file) && str_eq(a->key, b->key) && str_eq(a->key_file, b->key_file) &&
-           str_eq(a->server_name, b->server_name) && a->insecure_skip_verify == b->insecure_skip_verify &&
-           a->min_version == b->min_version && a->max_version == b->max_version;
-}
-
-static bool same_header(const struct http_header *a, const struct http_header *b)
-{
-    return str_eq(a->name, b->name) && str_eq(a->value, b->value) && str_eq(a->file, b->file);
-}
-
-static bool same_headers(const struct http_options *a, const struct http_options *b)
-{
-    if (a->n_headers != b->n_headers)
-        return false;
-    for (int i = 0; i < a->n_headers; i++) {
-        if (!same_header(&a->headers[i], &b->headers[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool same_http(const struct http_options *a, const struct http_options *b)
-{
-    return str_eq(a->basic_username, b->basic_username) && str_eq(a->basic_username_file, b->basic_username_file) &&
-           str_eq(a->basic_password, b->basic_password) && str_eq(a->basic_password_file, b->basic_password_file) &&
-           str_eq(a->authorization_type, b->authorization_type) &&
-           str_eq(a->authorization_credentials, b->authorization_credentials) &&
-           str_eq(a->authorization_credentials_file, b->authorization_credentials_file) && same_tls(&a->tls, &b->tls) &&
-           str_eq(a->proxy_url, b->proxy_url) && str_eq(a->no_proxy, b->no_proxy) &&
-           a->proxy_from_environment == b->proxy_from_environment && a->follow_redirects == b->follow_redirects &&
-           a->enable_http2 == b->enable_http2 && same_headers(a, b);
-}
-
 /* ---- scrapes ----------------------------------------------------------------------------------------------------- */
 
 static void scrape(struct scraped *t, int64_t tick_ns)
@@ -452,7 +416,7 @@ void scraper_update(struct scraper *s, struct scrape_target *target)
     scrape_target_unref(old);
     if (other_ticks && !s->stopped)
         arm_after(t, clock_wall_ns());
-    if (t->peer && same_http(&t->peer_owner->config->http, &target->config->http))
+    if (t->peer && http_options_eq(&t->peer_owner->config->http, &target->config->http))
         return;
     if (t->flight) {
         t->renew_peer = true;

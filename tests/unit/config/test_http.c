@@ -85,15 +85,88 @@ static void what_excludes_each_other_is_refused(void **state)
         assert_error(cases[i][0], ERR_SYNTAX, cases[i][1]);
 }
 
-static void secret_managers_and_oauth_are_refused_by_name(void **state)
+#define OAUTH2(keys) HTTP("oauth2: {client_id: me, token_url: 'https://a/t', " keys "}")
+#define JWT          "grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'"
+
+static void oauth2_is_kept_whole(void **state)
+{
+    (void)state;
+    struct plan *p = read_good(OAUTH2("client_secret_file: s, scopes: [r, w], endpoint_params: {aud: x}, "
+                                      "tls_config: {ca_file: ca}, proxy_url: 'http://p', "
+                                      "proxy_connect_header: {A: [1, 2]}"));
+    const struct oauth2_options *o = p->scrapes[0].http.oauth2;
+    assert_int_equal(o->grant, OAUTH2_CLIENT_CREDENTIALS);
+    assert_str_c(o->client_id, "me");
+    assert_str_c(o->client_secret_file, "conf/s");
+    assert_str_c(o->token_url, "https://a/t");
+    assert_int_equal(o->n_scopes, 2);
+    assert_str_c(o->scopes[1], "w");
+    assert_int_equal(o->n_endpoint_params, 1);
+    assert_str_c(o->endpoint_params[0].name, "aud");
+    assert_str_c(o->http->tls.ca_file, "conf/ca");
+    assert_str_c(o->http->proxy_url, "http://p");
+    assert_int_equal(o->http->n_proxy_connect_headers, 2);
+    plan_unref(p);
+    p = read_good(OAUTH2(JWT ", client_certificate_key_file: k, signature_algorithm: RS512, iss: i, audience: a, "
+                             "client_certificate_key_id: 7, claims: {n: 0x10, deep: {list: [a, yes]}}"));
+    o = p->scrapes[0].http.oauth2;
+    assert_int_equal(o->grant, OAUTH2_JWT_BEARER);
+    assert_str_c(o->client_certificate_key_file, "k"); /* as it stands, like the original */
+    assert_str_c(o->client_certificate_key_id, "7");
+    assert_str_c(o->signature_algorithm, "RS512");
+    assert_str_c(o->claims_json, "{\"n\":16,\"deep\":{\"list\":[\"a\",true]}}");
+    plan_unref(p);
+}
+
+static void oauth2_is_checked_in_the_original_words(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {HTTP("oauth2: {client_id: a}"), "3:3: oauth2: not supported by leadline"},
+        {HTTP("oauth2: {token_url: a}"), "3:11: oauth2 client_id must be configured"},
+        {HTTP("oauth2: {client_id: a}"), "3:11: oauth2 token_url must be configured"},
+        {OAUTH2("client_secret: a, client_secret_file: b"), "at most one of oauth2 client_secret, client_secret_file &"},
+        {OAUTH2(JWT ", client_certificate_key: a, client_certificate_key_file: b"),
+         "at most one of oauth2 client_certificate_key, client_certificate_key_file &"},
+        {OAUTH2(JWT ", signature_algorithm: ES256"), "valid signature algorithms are RS256, RS384 and RS512"},
+        {OAUTH2("claims: [a]"), "claims: cannot unmarshal !!seq into map[string]interface {}"},
+        {OAUTH2("no_proxy: a"), "if no_proxy is configured, proxy_url must also be configured"},
+        {OAUTH2("proxy_connect_header: {A: [b]}"), "if proxy_connect_header is configured, proxy_url or"},
+        {OAUTH2("secret: a"), "field secret not found in type config.plain"},
+        {OAUTH2("client_secret: a") "  basic_auth: {}\n", "at most one of basic_auth, oauth2 & authorization must be"},
+        {OAUTH2("client_secret: a") "  authorization: {}\n", "at most one of basic_auth, oauth2 & authorization must"},
+        {OAUTH2("client_secret: a") "  bearer_token: x\n", "at most one of basic_auth, oauth2, bearer_token & bearer"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_error(cases[i][0], ERR_SYNTAX, cases[i][1]);
+    struct plan *p = read_good(OAUTH2("grant_type: password"));
+    assert_true(str_contains(p->warnings[0], STR("grant_type: \"password\" is taken for client_credentials")));
+    plan_unref(p);
+}
+
+static void fields_for_the_proxy_need_one(void **state)
+{
+    (void)state;
+    struct plan *p = read_good(HTTP("proxy_url: http://x\n  proxy_connect_header: {A: [b, c], B: [d]}"));
+    const struct http_options *o = &p->scrapes[0].http;
+    assert_int_equal(o->n_proxy_connect_headers, 3);
+    assert_str_c(o->proxy_connect_headers[1].name, "A");
+    assert_str_c(o->proxy_connect_headers[1].value, "c");
+    assert_true(o->proxy_connect_headers[2].secret);
+    plan_unref(p);
+    assert_error(HTTP("proxy_connect_header: {A: [b]}"), ERR_SYNTAX,
+                 "3:3: if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be");
+    plan_unref(read_good(HTTP("proxy_from_environment: true\n  proxy_connect_header: {A: [b]}")));
+}
+
+static void secret_managers_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
         {HTTP("basic_auth: {password_ref: a}"), "3:16: password_ref: not supported by leadline"},
         {HTTP("authorization: {credentials_ref: a}"), "credentials_ref: not supported"},
         {HTTP("tls_config: {ca_ref: a}"), "ca_ref: not supported"},
-        {HTTP("proxy_url: http://x\n  proxy_connect_header: {A: [b]}"), "4:3: proxy_connect_header: not supported"},
+        {HTTP("oauth2: {client_id: a, token_url: b, client_secret_ref: c}"), "client_secret_ref: not supported"},
+        {HTTP("oauth2: {client_id: a, token_url: b, client_certificate_key_ref: c}"), "client_certificate_key_ref: not"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_error(cases[i][0], ERR_UNSUPPORTED, cases[i][1]);
@@ -158,7 +231,10 @@ int main(void)
         cmocka_unit_test(every_key_reaches_the_options),
         cmocka_unit_test(tokens_become_an_authorization),
         cmocka_unit_test(what_excludes_each_other_is_refused),
-        cmocka_unit_test(secret_managers_and_oauth_are_refused_by_name),
+        cmocka_unit_test(oauth2_is_kept_whole),
+        cmocka_unit_test(oauth2_is_checked_in_the_original_words),
+        cmocka_unit_test(fields_for_the_proxy_need_one),
+        cmocka_unit_test(secret_managers_are_refused_by_name),
         cmocka_unit_test(urls_are_taken_as_go_takes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

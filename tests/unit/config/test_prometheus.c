@@ -77,15 +77,10 @@ static void global_refuses_what_the_original_refuses(void **state)
     assert_error("a: [", ERR_SYNTAX, "");
 }
 
-static void what_leadline_does_not_do_is_refused_by_name(void **state)
+static void rules_and_alerts_are_refused_by_name(void **state)
 {
     (void)state;
     static const char *const texts[][2] = {
-        {"global: {scrape_native_histograms: true}", "1:10: scrape_native_histograms: not supported by leadline"},
-        {"global: {scrape_failure_log_file: x}", "scrape_failure_log_file: not supported"},
-        {"storage: {tsdb: {}}", "storage: not supported"},
-        {"tracing: {endpoint: x}", "tracing: not supported"},
-        {"otlp: {promote_resource_attributes: [a]}", "otlp: not supported"},
         {"rule_files: [a.yml]", "1:1: field rule_files is not allowed in agent mode"},
         {"remote_read: [{url: 'http://x'}]", "1:1: field remote_read is not allowed in agent mode"},
         {"alerting: {alertmanagers: [{}]}", "1:1: field alerting is not allowed in agent mode"},
@@ -93,19 +88,61 @@ static void what_leadline_does_not_do_is_refused_by_name(void **state)
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         assert_error(texts[i][0], ERR_UNSUPPORTED, texts[i][1]);
-    plan_unref(read_good("global: {scrape_native_histograms: false, scrape_failure_log_file: '', "
-                         "convert_classic_histograms_to_nhcb: no}\nstorage: {}\notlp: {}\ntracing:\n"));
     assert_error("alerting: {foo: 1}", ERR_SYNTAX, "field foo not found");
 }
 
-static void without_agent_mode_the_refusal_says_what_leadline_is(void **state)
+static bool warns(const struct plan *p, const char *words)
+{
+    for (uint32_t i = 0; i < p->n_warnings; i++) {
+        if (str_contains(p->warnings[i], str_c(words)))
+            return true;
+    }
+    return false;
+}
+
+static void the_file_of_a_server_is_taken_with_warnings(void **state)
 {
     (void)state;
-    struct reading r = read_text("rule_files: [a.yml]\n", false);
-    assert_int_equal(r.errors.n, 1);
-    assert_int_equal(r.errors.codes[0], ERR_UNSUPPORTED);
-    assert_non_null(strstr(r.errors.v[0].text, "rule_files: not supported by leadline"));
+    struct reading r = read_text("storage: {tsdb: {out_of_order_time_window: 10m, retention: {size: 1GB}}}\n"
+                                 "tracing: {endpoint: x}\notlp: {promote_resource_attributes: [a]}\n"
+                                 "remote_read: [{url: 'http://x', read_recent: true}]\n"
+                                 "alerting: {}\nrule_files: []\n",
+                                 false);
+    assert_non_null(r.plan);
+    assert_true(warns(r.plan, "p.yml:1: storage has no effect"));
+    assert_true(warns(r.plan, "p.yml:2: tracing has no effect"));
+    assert_true(warns(r.plan, "p.yml:3: otlp has no effect"));
+    assert_true(warns(r.plan, "p.yml:4: remote_read has no effect"));
     reading_release(&r);
+    r = read_text("rule_files: [a.yml]\nalerting: {alertmanagers: [{}]}\n", false);
+    assert_int_equal(r.errors.n, 2);
+    assert_int_equal(r.errors.codes[0], ERR_UNSUPPORTED);
+    assert_non_null(strstr(r.errors.v[0].text, "rule_files: not supported by leadline: it scrapes and sends, and "
+                                               "evaluates no rules"));
+    assert_non_null(strstr(r.errors.v[1].text, "alerting: not supported by leadline"));
+    reading_release(&r);
+}
+
+static void the_sections_of_a_server_are_read_strictly(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"storage: {tsdb: {retention: {size: -1GB}}}", "retention.size' must be greater than or equal to 0"},
+        {"storage: {tsdb: {retention: {percentage: 101}}}", "retention.percentage' must be in the range [0, 100]"},
+        {"storage: {tsdb: {chunk_encoding: {floats: x}}}", "floats' must be 'xor' or 'xor2'"},
+        {"storage: {tsdb: {path: x}}", "field path not found in type config.plain"},
+        {"tracing: {}", "tracing endpoint must be set"},
+        {"tracing: {endpoint: x, client_type: udp}", "expected tracing client type to be to be http or grpc"},
+        {"tracing: {endpoint: x, compression: zstd}", "invalid compression type"},
+        {"tracing: {endpoint: x, headers: {Host: x}}", "Host is a reserved header"},
+        {"otlp: {ignore_resource_attributes: [a]}", "'ignore_resource_attributes' cannot be configured unless"},
+        {"otlp: {promote_resource_attributes: [a, ' a']}", "duplicated promoted OTel resource attribute \"a\""},
+        {"otlp: {translation_strategy: x}", "unsupported OTLP translation strategy \"x\""},
+        {"global: {metric_name_validation_scheme: legacy}\notlp: {translation_strategy: NoTranslation}",
+         "OTLP translation strategy \"NoTranslation\" is not allowed when UTF8 is disabled"},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_error(texts[i][0], ERR_SYNTAX, texts[i][1]);
 }
 
 static void external_labels_are_expanded_and_sorted(void **state)
@@ -276,8 +313,9 @@ int main(void)
         cmocka_unit_test(global_is_read_wherever_it_stands),
         cmocka_unit_test(every_error_is_told_in_the_order_of_lines),
         cmocka_unit_test(global_refuses_what_the_original_refuses),
-        cmocka_unit_test(what_leadline_does_not_do_is_refused_by_name),
-        cmocka_unit_test(without_agent_mode_the_refusal_says_what_leadline_is),
+        cmocka_unit_test(rules_and_alerts_are_refused_by_name),
+        cmocka_unit_test(the_sections_of_a_server_are_read_strictly),
+        cmocka_unit_test(the_file_of_a_server_is_taken_with_warnings),
         cmocka_unit_test(external_labels_are_expanded_and_sorted),
         cmocka_unit_test(what_has_no_effect_is_a_warning),
         cmocka_unit_test(secrets_are_kept_and_not_shown),

@@ -89,25 +89,60 @@ static void bad_destinations_are_refused_in_the_original_words(void **state)
         assert_error(cases[i][0], ERR_SYNTAX, cases[i][1]);
 }
 
-static void what_is_not_sent_is_refused_by_name(void **state)
+static void messages_and_signatures_are_kept(void **state)
+{
+    (void)state;
+    struct plan *p = read_good(WRITE("protobuf_message: io.prometheus.write.v2.Request\n  send_exemplars: true\n"
+                                     "  send_native_histograms: true\n  round_robin_dns: true\n"
+                                     "  sigv4: {region: r, access_key: a, secret_key: s, profile: p, role_arn: x, "
+                                     "external_id: e, session_name: some, tags: {k: v}, use_fips_sts_endpoint: true, "
+                                     "service_name: aps}"));
+    const struct plan_remote_write *w = &p->remote_writes[0];
+    assert_int_equal(w->message, REMOTE_WRITE_2);
+    assert_true(w->send_exemplars && w->send_native_histograms && w->round_robin_dns && w->http.round_robin_dns);
+    assert_str_c(w->sigv4->region, "r");
+    assert_str_c(w->sigv4->secret_key, "s");
+    assert_str_c(w->sigv4->role_session_name, "some");
+    assert_str_c(w->sigv4->tags[0].value, "v");
+    assert_str_c(w->sigv4->service, "aps");
+    assert_true(w->sigv4->use_fips_sts_endpoint);
+    assert_false(str_contains(p->config_yaml, STR("secret_key: s\n")));
+    plan_unref(p);
+    p = read_good(WRITE("sigv4: {}"));
+    assert_non_null(p->remote_writes[0].sigv4);
+    plan_unref(p);
+}
+
+static void signatures_are_checked_in_the_original_words(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {WRITE("sigv4: {}"), "3:3: sigv4: not supported by leadline"},
-        {WRITE("azuread: {cloud: x}"), "azuread: not supported"},
-        {WRITE("google_iam: {}"), "google_iam: not supported"},
-        {WRITE("send_exemplars: true"), "send_exemplars: not supported"},
-        {WRITE("send_native_histograms: true"), "send_native_histograms: not supported"},
-        {WRITE("round_robin_dns: true"), "round_robin_dns: not supported"},
-        {WRITE("protobuf_message: io.prometheus.write.v2.Request"), "protobuf_message: not supported"},
+        {WRITE("sigv4: {access_key: a}"), "3:11: must provide a AWS SigV4 Access key and Secret Key"},
+        {WRITE("sigv4: {external_id: a}"), "external_id can only be used with role_arn"},
+        {WRITE("sigv4: {session_name: abc}"), "session_name can only be used with role_arn"},
+        {WRITE("sigv4: {role_arn: x, session_name: a}"), "session_name must match ^[\\w+=,.@-]{2,64}$"},
+        {WRITE("sigv4: {tags: {a: b}}"), "tags can only be used with role_arn"},
+        {WRITE("sigv4: {role_arn: x, tags: {'': b}}"), "tag key must not be empty"},
+        {WRITE("sigv4: {secret: x}"), "field secret not found in type sigv4.plain"},
+        {WRITE("sigv4: {}\n  basic_auth: {}"),
+         "3:3: at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be configured. "
+         "Currently configured: [basic_auth sigv4]"},
+        {WRITE("sigv4: {}\n  bearer_token: x"), "Currently configured: [authorization sigv4]"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_error(cases[i][0], ERR_UNSUPPORTED, cases[i][1]);
+        assert_error(cases[i][0], ERR_SYNTAX, cases[i][1]);
+}
+
+static void other_clouds_are_refused_by_name(void **state)
+{
+    (void)state;
+    assert_error(WRITE("azuread: {cloud: x}"), ERR_UNSUPPORTED, "3:3: azuread: not supported by leadline");
+    assert_error(WRITE("google_iam: {}"), ERR_UNSUPPORTED, "google_iam: not supported");
     AUTO_BUF many = {0};
     buf_c(&many, "remote_write:\n");
-    for (int i = 0; i < 17; i++)
+    for (int i = 0; i < 33; i++)
         buf_printf(&many, "- url: http://h/%d\n", i);
-    assert_error(many.p, ERR_UNSUPPORTED, "remote_write: not supported by leadline: more than 16 destinations");
+    assert_error(many.p, ERR_UNSUPPORTED, "remote_write: not supported by leadline: more than 32 destinations");
 }
 
 static void names_tell_destinations_apart(void **state)
@@ -149,7 +184,9 @@ int main(void)
         cmocka_unit_test(a_destination_starts_from_the_defaults),
         cmocka_unit_test(every_key_is_kept),
         cmocka_unit_test(bad_destinations_are_refused_in_the_original_words),
-        cmocka_unit_test(what_is_not_sent_is_refused_by_name),
+        cmocka_unit_test(messages_and_signatures_are_kept),
+        cmocka_unit_test(signatures_are_checked_in_the_original_words),
+        cmocka_unit_test(other_clouds_are_refused_by_name),
         cmocka_unit_test(names_tell_destinations_apart),
         cmocka_unit_test(the_name_survives_what_does_not_move_the_destination),
     };

@@ -97,18 +97,49 @@ static void protocols_keep_their_order_and_leave_out_what_is_not_read(void **sta
                                "OpenMetricsText1.0.0]\n    fallback_scrape_protocol: PrometheusText1.0.0\n");
     assert_int_equal(p->scrapes[0].n_protocols, 1);
     assert_int_equal(p->scrapes[0].protocols[0], PROTOCOL_TEXT_0_0_4);
-    assert_int_equal(p->scrapes[1].n_protocols, 1);
-    assert_int_equal(p->scrapes[1].protocols[0], PROTOCOL_OPENMETRICS_1_0_0);
+    assert_int_equal(p->scrapes[1].n_protocols, 2);
+    assert_int_equal(p->scrapes[1].protocols[0], PROTOCOL_PROTO);
+    assert_int_equal(p->scrapes[1].protocols[1], PROTOCOL_OPENMETRICS_1_0_0);
     assert_int_equal(p->scrapes[1].fallback_protocol, PROTOCOL_TEXT_1_0_0);
-    assert_true(str_contains(p->warnings[0], STR("p.yml:5: scrape_protocols: PrometheusProto is not offered")));
+    assert_true(str_contains(p->warnings[0], STR("p.yml:5: scrape_protocols: OpenMetricsText2.0.0 is not")));
     plan_unref(p);
-    assert_error(JOB("scrape_protocols: [PrometheusProto]"), ERR_UNSUPPORTED, "3:5: scrape_protocols: not supported");
-    assert_error(JOB("fallback_scrape_protocol: PrometheusProto"), ERR_UNSUPPORTED, "fallback_scrape_protocol: not");
+    assert_error(JOB("scrape_protocols: [OpenMetricsText2.0.0]"), ERR_UNSUPPORTED, "3:5: scrape_protocols: not");
+    assert_error(JOB("fallback_scrape_protocol: OpenMetricsText2.0.0"), ERR_UNSUPPORTED,
+                 "fallback_scrape_protocol: not");
     assert_error(JOB("fallback_scrape_protocol: text"), ERR_SYNTAX,
                  "invalid fallback_scrape_protocol for scrape config with job name \"a\": unknown scrape protocol");
     assert_error(JOB("scrape_protocols: []"), ERR_SYNTAX,
                  "scrape_protocols cannot be empty for scrape config with job name \"a\"");
     assert_error(JOB("scrape_protocols: [X]"), ERR_SYNTAX, "unknown scrape protocol \"X\", supported: [OpenMetrics");
+}
+
+static void native_histograms_follow_the_global_section(void **state)
+{
+    (void)state;
+    struct plan *p = read_good("global: {scrape_native_histograms: true, convert_classic_histograms_to_nhcb: true, "
+                               "always_scrape_classic_histograms: true, scrape_failure_log_file: all.log}\n"
+                               "scrape_configs:\n  - job_name: a\n    native_histogram_bucket_limit: 20\n"
+                               "    native_histogram_min_bucket_factor: 1.5\n    series_limit: 9\n"
+                               "  - {job_name: b, scrape_native_histograms: false, "
+                               "convert_classic_histograms_to_nhcb: false, always_scrape_classic_histograms: false, "
+                               "scrape_failure_log_file: b.log, fallback_scrape_protocol: PrometheusProto}\n");
+    const struct plan_scrape *a = &p->scrapes[0], *b = &p->scrapes[1];
+    assert_true(a->scrape_native_histograms && a->convert_classic_histograms_to_nhcb);
+    assert_true(a->always_scrape_classic_histograms);
+    assert_int_equal(a->n_protocols, 5);
+    assert_int_equal(a->protocols[0], PROTOCOL_PROTO);
+    assert_int_equal(a->native_histogram_bucket_limit, 20);
+    assert_true(a->native_histogram_min_bucket_factor == 1.5);
+    assert_int_equal(a->series_limit, 9);
+    assert_str_c(a->scrape_failure_log_file, "conf/all.log");
+    assert_false(b->scrape_native_histograms || b->convert_classic_histograms_to_nhcb);
+    assert_false(b->always_scrape_classic_histograms);
+    assert_int_equal(b->n_protocols, 4);
+    assert_int_equal(b->protocols[0], PROTOCOL_OPENMETRICS_1_0_0);
+    assert_int_equal(b->fallback_protocol, PROTOCOL_PROTO);
+    assert_str_c(b->scrape_failure_log_file, "conf/b.log");
+    assert_true(a->shape_hash != b->shape_hash);
+    plan_unref(p);
 }
 
 static void escaping_follows_validation(void **state)
@@ -195,12 +226,89 @@ static void files_are_joined_and_checked(void **state)
     assert_error(JOB("file_sd_configs: [null]"), ERR_SYNTAX, "empty or null section in file_sd_configs");
 }
 
+static void http_discovery_is_kept_and_checked(void **state)
+{
+    (void)state;
+    struct plan *p = read_good(JOB("http_sd_configs:\n      - {url: 'https://u:p@h/x', refresh_interval: 5s, "
+                                   "bearer_token: t}\n      - url: HTTP://h\n"));
+    const struct plan_discovery *d = &p->scrapes[0].discovery;
+    assert_int_equal(d->n_http_sd, 2);
+    assert_str_c(d->http_sd[0].url, "https://u:p@h/x");
+    assert_int_equal(d->http_sd[0].refresh_ms, 5000);
+    assert_str_c(d->http_sd[0].http.authorization_credentials, "t");
+    assert_int_equal(d->http_sd[1].refresh_ms, 60000);
+    assert_true(d->http_sd[1].http.follow_redirects);
+    assert_false(str_contains(p->config_yaml, STR(":p@")));
+    plan_unref(p);
+    assert_error(JOB("http_sd_configs: [{}]"), ERR_SYNTAX, "3:23: URL is missing");
+    assert_error(JOB("http_sd_configs: [{url: h}]"), ERR_SYNTAX, "3:29: URL scheme must be 'http' or 'https'");
+    assert_error(JOB("http_sd_configs: [{url: 'http:///x'}]"), ERR_SYNTAX, "host is missing in URL");
+    assert_error(JOB("http_sd_configs: [{url: 'http://u@/x'}]"), ERR_SYNTAX, "host is missing in URL");
+    assert_error(JOB("http_sd_configs: [{url: 'http://h', bearer_token: a, basic_auth: {}}]"), ERR_SYNTAX,
+                 "at most one of basic_auth, oauth2, bearer_token");
+    assert_error(JOB("http_sd_configs: [null]"), ERR_SYNTAX, "empty or null section in http_sd_configs");
+}
+
+static void dns_discovery_is_kept_and_checked(void **state)
+{
+    (void)state;
+    struct plan *p = read_good(JOB("dns_sd_configs:\n      - names: [a, b]\n"
+                                   "      - {names: [c], type: aaaa, port: 9100, refresh_interval: 0s}\n"));
+    const struct plan_discovery *d = &p->scrapes[0].discovery;
+    assert_int_equal(d->n_dns_sd, 2);
+    assert_int_equal(d->dns_sd[0].type, DNS_SD_SRV);
+    assert_int_equal(d->dns_sd[0].n_names, 2);
+    assert_int_equal(d->dns_sd[0].refresh_ms, 30000);
+    assert_int_equal(d->dns_sd[1].type, DNS_SD_AAAA);
+    assert_int_equal(d->dns_sd[1].port, 9100);
+    assert_int_equal(d->dns_sd[1].refresh_ms, 30000); /* with 0 the original ends itself */
+    plan_unref(p);
+    assert_error(JOB("dns_sd_configs: [{type: A, port: 1}]"), ERR_SYNTAX, "DNS-SD config must contain at least one SRV");
+    assert_error(JOB("dns_sd_configs: [{names: [a], type: A}]"), ERR_SYNTAX, "a port is required in DNS-SD configs");
+    assert_error(JOB("dns_sd_configs: [{names: [a], type: TXT}]"), ERR_SYNTAX, "invalid DNS-SD records type \"TXT\"");
+    assert_error(JOB("dns_sd_configs: [{names: [a], type: A, port: 70000}]"), ERR_UNSUPPORTED, "70000 is no port");
+}
+
+static void aws_discovery_is_kept_and_checked(void **state)
+{
+    (void)state;
+    struct plan *p = read_good(JOB("ec2_sd_configs:\n      - {region: r, access_key: a, secret_key: s, port: 9100, "
+                                   "filters: [{name: n, values: [x, y]}]}\n"
+                                   "    ecs_sd_configs:\n      - {clusters: [c], request_concurrency: 3}\n"
+                                   "    aws_sd_configs:\n      - {role: ecs, endpoint: 'http://e'}\n"
+                                   "      - {role: ec2, access_key: lone}\n"));
+    const struct plan_discovery *d = &p->scrapes[0].discovery;
+    assert_int_equal(d->n_aws_sd, 4);
+    assert_int_equal(d->aws_sd[0].role, AWS_SD_EC2);
+    assert_str_c(d->aws_sd[0].aws.region, "r");
+    assert_str_c(d->aws_sd[0].aws.secret_key, "s");
+    assert_int_equal(d->aws_sd[0].port, 9100);
+    assert_int_equal(d->aws_sd[0].refresh_ms, 60000);
+    assert_int_equal(d->aws_sd[0].filters[0].n_values, 2);
+    assert_int_equal(d->aws_sd[1].role, AWS_SD_ECS);
+    assert_str_c(d->aws_sd[1].clusters[0], "c");
+    assert_int_equal(d->aws_sd[1].request_concurrency, 3);
+    assert_int_equal(d->aws_sd[1].port, 80);
+    assert_int_equal(d->aws_sd[2].role, AWS_SD_ECS);
+    assert_int_equal(d->aws_sd[2].request_concurrency, 20);
+    assert_str_c(d->aws_sd[2].aws.endpoint, "http://e");
+    assert_int_equal(d->aws_sd[3].role, AWS_SD_EC2);
+    assert_int_equal(d->aws_sd[3].aws.access_key.n, 0); /* one key alone is none */
+    plan_unref(p);
+    assert_error(JOB("ec2_sd_configs: [{filters: [{name: a}]}]"), ERR_SYNTAX, "filter values cannot be empty");
+    assert_error(JOB("ecs_sd_configs: [{request_concurrency: 0}]"), ERR_SYNTAX, "request_concurrency must be positive");
+    assert_error(JOB("ecs_sd_configs: [{filters: []}]"), ERR_SYNTAX, "field filters not found in type aws.plain");
+    assert_error(JOB("aws_sd_configs: [{}]"), ERR_SYNTAX, "unknown AWS SD role \"\"");
+    assert_error(JOB("aws_sd_configs: [{role: rds}]"), ERR_UNSUPPORTED,
+                 "3:23: role: not supported by leadline: rds; the roles ec2 and ecs are");
+}
+
 static void other_discoveries_are_refused_unless_empty(void **state)
 {
     (void)state;
-    assert_error(JOB("ecs_sd_configs: [{region: x}]"), ERR_UNSUPPORTED,
-                 "3:5: ecs_sd_configs: not supported by leadline");
-    assert_error(JOB("kubernetes_sd_configs: [{role: pod}]"), ERR_UNSUPPORTED, "kubernetes_sd_configs: not supported");
+    assert_error(JOB("kubernetes_sd_configs: [{role: pod}]"), ERR_UNSUPPORTED,
+                 "3:5: kubernetes_sd_configs: not supported by leadline: targets come from static_configs, "
+                 "file_sd_configs, http_sd_configs, dns_sd_configs, ec2_sd_configs, ecs_sd_configs and aws_sd_configs");
     assert_error(JOB("dns_sd_configs: {}"), ERR_SYNTAX, "dns_sd_configs: cannot unmarshal !!map into");
     assert_error(JOB("bogus_sd_configs: []"), ERR_SYNTAX, "field bogus_sd_configs not found");
     plan_unref(read_good(JOB("dns_sd_configs: []\n    consul_sd_configs:")));
@@ -232,6 +340,10 @@ int main(void)
         cmocka_unit_test(static_groups_are_numbered),
         cmocka_unit_test(a_url_as_target_needs_relabelling),
         cmocka_unit_test(files_are_joined_and_checked),
+        cmocka_unit_test(native_histograms_follow_the_global_section),
+        cmocka_unit_test(http_discovery_is_kept_and_checked),
+        cmocka_unit_test(dns_discovery_is_kept_and_checked),
+        cmocka_unit_test(aws_discovery_is_kept_and_checked),
         cmocka_unit_test(other_discoveries_are_refused_unless_empty),
         cmocka_unit_test(the_shape_hash_follows_what_shapes_a_metric),
     };

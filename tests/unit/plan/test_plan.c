@@ -94,6 +94,7 @@ static void the_picture_names_everything_but_secrets(void **state)
                                "  relabel targets:\n"
                                "    hashmod [job] mod 4 -> shard\n"
                                "remote write \"main\" -> https://h/w?x\n"
+                               "  message: prometheus.WriteRequest\n"
                                "  timeout: 30s\n"
                                "  batch: 2000 samples, at most 5s\n"
                                "  retry: after 30ms to 5s, also on 429\n"

@@ -1,0 +1,359 @@
+/* plan_print: the plan as people read it.
+ *
+ * The tree is for `leadline check`: one line per fact, defaults included where they matter, two spaces a level.
+ * Passwords, credentials and header values are never printed, only that they are there; the user's part of a URL is left
+ * out. The warnings close it.
+ */
+#include "base/num.h"
+#include "base/quote.h"
+#include "base/units.h"
+#include "plan/plan.h"
+
+static void indent(struct buf *out, int level)
+{
+    for (int i = 0; i < level; i++)
+        buf_c(out, "  ");
+}
+
+static void line_text(struct buf *out, int level, const char *key, struct str value)
+{
+    indent(out, level);
+    buf_printf(out, "%s: ", key);
+    buf_str(out, value);
+    buf_char(out, '\n');
+}
+
+static void line_duration(struct buf *out, int level, const char *key, int64_t ms)
+{
+    indent(out, level);
+    buf_printf(out, "%s: ", key);
+    units_print_duration(out, ms);
+    buf_char(out, '\n');
+}
+
+static void line_limit(struct buf *out, int level, const char *key, uint64_t limit)
+{
+    if (limit == 0)
+        return;
+    indent(out, level);
+    buf_printf(out, "%s: ", key);
+    buf_u64(out, limit);
+    buf_char(out, '\n');
+}
+
+static void print_label_set(struct buf *out, struct labels l)
+{
+    buf_char(out, '{');
+    for (uint32_t i = 0; i < l.n; i++) {
+        if (i)
+            buf_c(out, ", ");
+        buf_str(out, l.v[i].name);
+        buf_char(out, '=');
+        buf_quote(out, l.v[i].value);
+    }
+    buf_char(out, '}');
+}
+
+static const char *const actions[] = {
+    [RELABEL_REPLACE] = "replace",     [RELABEL_KEEP] = "keep",           [RELABEL_DROP] = "drop",
+    [RELABEL_KEEPEQUAL] = "keepequal", [RELABEL_DROPEQUAL] = "dropequal", [RELABEL_HASHMOD] = "hashmod",
+    [RELABEL_LABELMAP] = "labelmap",   [RELABEL_LABELDROP] = "labeldrop", [RELABEL_LABELKEEP] = "labelkeep",
+    [RELABEL_LOWERCASE] = "lowercase", [RELABEL_UPPERCASE] = "uppercase",
+};
+
+static void print_rule(struct buf *out, int level, const struct relabel_rule *rule)
+{
+    indent(out, level);
+    buf_c(out, actions[rule->action]);
+    if (rule->n_source_labels) {
+        buf_c(out, " [");
+        for (uint32_t i = 0; i < rule->n_source_labels; i++) {
+            buf_c(out, i ? " " : "");
+            buf_str(out, rule->source_labels[i]);
+        }
+        buf_char(out, ']');
+    }
+    if (rule->regex && !str_eq_c(regex_pattern(rule->regex), "(.*)")) {
+        buf_c(out, " =~ ");
+        buf_quote(out, regex_pattern(rule->regex));
+    }
+    if (rule->modulus) {
+        buf_c(out, " mod ");
+        buf_u64(out, rule->modulus);
+    }
+    if (rule->target_label.n) {
+        buf_c(out, " -> ");
+        buf_str(out, rule->target_label);
+    }
+    if (rule->action == RELABEL_REPLACE || rule->action == RELABEL_LABELMAP) {
+        buf_c(out, " = ");
+        buf_quote(out, rule->replacement);
+    }
+    buf_char(out, '\n');
+}
+
+static void print_rules(struct buf *out, int level, const char *key, const struct relabel_rules *rules)
+{
+    if (!rules || rules->n == 0)
+        return;
+    indent(out, level);
+    buf_printf(out, "%s:\n", key);
+    for (uint32_t i = 0; i < rules->n; i++)
+        print_rule(out, level + 1, &rules->rules[i]);
+}
+
+/* user:password@ is left out. */
+static void print_url(struct buf *out, struct str url)
+{
+    const char *start = url.n > 2 ? memmem(url.p, url.n, "//", 2) : NULL;
+    size_t from = start ? (size_t)(start - url.p) + 2 : 0, end = from;
+    while (end < url.n && url.p[end] != '/' && url.p[end] != '?' && url.p[end] != '#')
+        end++;
+    const char *at = end > from ? memrchr(url.p + from, '@', end - from) : NULL;
+    buf_append(out, url.p, from);
+    size_t rest = at ? (size_t)(at - url.p) + 1 : from;
+    buf_append(out, url.p + rest, url.n - rest);
+}
+
+static void print_http(struct buf *out, int level, const struct http_options *o);
+
+static void print_oauth2(struct buf *out, int level, const struct oauth2_options *o)
+{
+    indent(out, level);
+    buf_printf(out, "oauth2: %s as %.*s from ", o->grant == OAUTH2_JWT_BEARER ? "JWT bearer" : "client credentials",
+               STR_ARGS(o->client_id));
+    print_url(out, o->token_url);
+    buf_char(out, '\n');
+    struct str file = o->grant == OAUTH2_JWT_BEARER ? o->client_certificate_key_file : o->client_secret_file;
+    if (file.n)
+        line_text(out, level + 1, "secret file", file);
+    for (int i = 0; i < o->n_scopes; i++)
+        line_text(out, level + 1, "scope", o->scopes[i]);
+    print_http(out, level + 1, o->http);
+}
+
+static void print_http(struct buf *out, int level, const struct http_options *o)
+{
+    if (o->basic_username.n || o->basic_username_file.n)
+        line_text(out, level, "basic_auth user", o->basic_username.n ? o->basic_username : o->basic_username_file);
+    if (o->authorization_type.n)
+        line_text(out, level, "authorization", o->authorization_type);
+    if (o->authorization_credentials_file.n)
+        line_text(out, level, "credentials file", o->authorization_credentials_file);
+    if (o->tls.ca_file.n)
+        line_text(out, level, "CA", o->tls.ca_file);
+    if (o->tls.cert_file.n)
+        line_text(out, level, "client certificate", o->tls.cert_file);
+    if (o->tls.insecure_skip_verify)
+        line_text(out, level, "certificates", STR("not verified"));
+    if (o->proxy_url.n)
+        line_text(out, level, "proxy", STR("as configured"));
+    if (o->proxy_from_environment)
+        line_text(out, level, "proxy", STR("from the environment"));
+    for (int i = 0; i < o->n_proxy_connect_headers; i++)
+        line_text(out, level, "header to the proxy", o->proxy_connect_headers[i].name);
+    for (int i = 0; i < o->n_headers; i++)
+        line_text(out, level, "header", o->headers[i].name);
+    if (o->oauth2)
+        print_oauth2(out, level, o->oauth2);
+}
+
+static void print_aws(struct buf *out, int level, const struct aws_config *c)
+{
+    line_text(out, level, "region", c->region.n ? c->region : STR("found out at start"));
+    if (c->profile.n)
+        line_text(out, level, "profile", c->profile);
+    if (c->access_key.n)
+        line_text(out, level, "access key", c->access_key);
+    if (c->role_arn.n)
+        line_text(out, level, "role", c->role_arn);
+    if (c->endpoint.n)
+        line_text(out, level, "endpoint", c->endpoint);
+    if (c->service.n)
+        line_text(out, level, "service", c->service);
+}
+
+static const char *const protocol_names[] = {
+    [PROTOCOL_PROTO] = "PrometheusProto",
+    [PROTOCOL_TEXT_0_0_4] = "PrometheusText0.0.4",
+    [PROTOCOL_TEXT_1_0_0] = "PrometheusText1.0.0",
+    [PROTOCOL_OPENMETRICS_0_0_1] = "OpenMetricsText0.0.1",
+    [PROTOCOL_OPENMETRICS_1_0_0] = "OpenMetricsText1.0.0",
+    [PROTOCOL_NONE] = "none",
+};
+
+static void print_static(struct buf *out, int level, const struct target_group *g)
+{
+    indent(out, level);
+    buf_printf(out, "static targets: %u ", g->n_targets);
+    print_label_set(out, g->labels);
+    buf_char(out, '\n');
+    for (uint32_t k = 0; k < g->n_targets; k++) {
+        indent(out, level + 1);
+        buf_str(out, labels_get(g->targets[k], STR("__address__")));
+        buf_char(out, '\n');
+    }
+}
+
+static void print_list(struct buf *out, int level, const struct str *v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        indent(out, level);
+        buf_str(out, v[i]);
+        buf_char(out, '\n');
+    }
+}
+
+static void print_http_sd(struct buf *out, int level, const struct plan_http_sd *sd)
+{
+    line_duration(out, level, "targets by HTTP, every", sd->refresh_ms);
+    indent(out, level + 1);
+    print_url(out, sd->url);
+    buf_char(out, '\n');
+    print_http(out, level + 1, &sd->http);
+}
+
+static void print_dns_sd(struct buf *out, int level, const struct plan_dns_sd *sd)
+{
+    static const char *const types[] = {
+        [DNS_SD_SRV] = "SRV", [DNS_SD_A] = "A", [DNS_SD_AAAA] = "AAAA", [DNS_SD_MX] = "MX", [DNS_SD_NS] = "NS"};
+    indent(out, level);
+    buf_printf(out, "targets from DNS (%s), every: ", types[sd->type]);
+    units_print_duration(out, sd->refresh_ms);
+    buf_char(out, '\n');
+    print_list(out, level + 1, sd->names, sd->n_names);
+    if (sd->type != DNS_SD_SRV)
+        line_limit(out, level + 1, "port", sd->port);
+}
+
+static void print_aws_sd(struct buf *out, int level, const struct plan_aws_sd *sd)
+{
+    line_duration(out, level, sd->role == AWS_SD_ECS ? "targets from ECS, every" : "targets from EC2, every",
+                  sd->refresh_ms);
+    print_aws(out, level + 1, &sd->aws);
+    line_limit(out, level + 1, "port", sd->port);
+    for (uint32_t i = 0; i < sd->n_clusters; i++)
+        line_text(out, level + 1, "cluster", sd->clusters[i]);
+    for (uint32_t i = 0; i < sd->n_filters; i++) {
+        line_text(out, level + 1, "filter", sd->filters[i].name);
+        print_list(out, level + 2, sd->filters[i].values, sd->filters[i].n_values);
+    }
+    print_http(out, level + 1, &sd->http);
+}
+
+static void print_discovery(struct buf *out, int level, const struct plan_discovery *d)
+{
+    for (uint32_t i = 0; i < d->n_static; i++)
+        print_static(out, level, &d->static_groups[i]);
+    for (uint32_t i = 0; i < d->n_file_sd; i++) {
+        line_duration(out, level, "targets from files, every", d->file_sd[i].refresh_ms);
+        print_list(out, level + 1, d->file_sd[i].files, d->file_sd[i].n_files);
+    }
+    for (uint32_t i = 0; i < d->n_http_sd; i++)
+        print_http_sd(out, level, &d->http_sd[i]);
+    for (uint32_t i = 0; i < d->n_dns_sd; i++)
+        print_dns_sd(out, level, &d->dns_sd[i]);
+    for (uint32_t i = 0; i < d->n_aws_sd; i++)
+        print_aws_sd(out, level, &d->aws_sd[i]);
+}
+
+static void line_flag(struct buf *out, int level, const char *key, bool on)
+{
+    if (on)
+        line_text(out, level, key, STR("true"));
+}
+
+static void print_histograms(struct buf *out, const struct plan_scrape *s)
+{
+    line_flag(out, 1, "scrape_native_histograms", s->scrape_native_histograms);
+    line_flag(out, 1, "always_scrape_classic_histograms", s->always_scrape_classic_histograms);
+    line_flag(out, 1, "convert_classic_histograms_to_nhcb", s->convert_classic_histograms_to_nhcb);
+    line_limit(out, 1, "native_histogram_bucket_limit", s->native_histogram_bucket_limit);
+    if (s->native_histogram_min_bucket_factor != 0) {
+        indent(out, 1);
+        buf_printf(out, "native_histogram_min_bucket_factor: %g\n", s->native_histogram_min_bucket_factor);
+    }
+}
+
+static void print_scrape(struct buf *out, const struct plan_scrape *s)
+{
+    buf_c(out, "scrape ");
+    buf_quote(out, s->job_name);
+    buf_printf(out, " (%.*s:%u)\n", STR_ARGS(s->file), s->line);
+    line_duration(out, 1, "every", s->interval_ms);
+    line_duration(out, 1, "timeout", s->timeout_ms);
+    indent(out, 1);
+    buf_printf(out, "url: %.*s://<address>%.*s\n", STR_ARGS(s->scheme), STR_ARGS(s->metrics_path));
+    indent(out, 1);
+    buf_c(out, "formats:");
+    for (uint32_t i = 0; i < s->n_protocols; i++)
+        buf_printf(out, " %s", protocol_names[s->protocols[i]]);
+    buf_char(out, '\n');
+    if (s->fallback_protocol != PROTOCOL_NONE)
+        line_text(out, 1, "fallback format", str_c(protocol_names[s->fallback_protocol]));
+    line_flag(out, 1, "honor_labels", s->honor_labels);
+    if (!s->honor_timestamps)
+        line_text(out, 1, "honor_timestamps", STR("false"));
+    line_limit(out, 1, "body_size_limit", s->body_size_limit);
+    line_limit(out, 1, "sample_limit", s->sample_limit);
+    line_limit(out, 1, "target_limit", s->target_limit);
+    line_limit(out, 1, "label_limit", s->label_limit);
+    line_limit(out, 1, "label_name_length_limit", s->label_name_length_limit);
+    line_limit(out, 1, "label_value_length_limit", s->label_value_length_limit);
+    line_limit(out, 1, "series_limit", s->series_limit);
+    print_histograms(out, s);
+    if (s->scrape_failure_log_file.n)
+        line_text(out, 1, "failures are written to", s->scrape_failure_log_file);
+    print_http(out, 1, &s->http);
+    print_discovery(out, 1, &s->discovery);
+    print_rules(out, 1, "relabel targets", s->relabel);
+    print_rules(out, 1, "relabel metrics", s->metric_relabel);
+}
+
+static void print_remote_write(struct buf *out, const struct plan_remote_write *w)
+{
+    buf_c(out, "remote write ");
+    buf_quote(out, w->name);
+    buf_c(out, " -> ");
+    print_url(out, w->url);
+    buf_char(out, '\n');
+    line_text(out, 1, "message",
+              w->message == REMOTE_WRITE_2 ? STR("io.prometheus.write.v2.Request") : STR("prometheus.WriteRequest"));
+    line_flag(out, 1, "send_exemplars", w->send_exemplars);
+    line_flag(out, 1, "send_native_histograms", w->send_native_histograms);
+    line_flag(out, 1, "round_robin_dns", w->round_robin_dns);
+    if (w->sigv4) {
+        line_text(out, 1, "signed", STR("AWS Signature Version 4"));
+        print_aws(out, 2, w->sigv4);
+    }
+    line_duration(out, 1, "timeout", w->remote_timeout_ms);
+    indent(out, 1);
+    buf_printf(out, "batch: %u samples, at most ", w->queue.max_samples_per_send);
+    units_print_duration(out, w->queue.batch_send_deadline_ms);
+    buf_char(out, '\n');
+    indent(out, 1);
+    buf_c(out, "retry: after ");
+    units_print_duration(out, w->queue.min_backoff_ms);
+    buf_c(out, " to ");
+    units_print_duration(out, w->queue.max_backoff_ms);
+    buf_c(out, w->queue.retry_on_http_429 ? ", also on 429\n" : ", not on 429\n");
+    if (w->queue.sample_age_limit_ms)
+        line_duration(out, 1, "samples older than this are dropped", w->queue.sample_age_limit_ms);
+    if (w->metadata_send)
+        line_duration(out, 1, "metadata every", w->metadata_interval_ms);
+    print_http(out, 1, &w->http);
+    print_rules(out, 1, "relabel", w->write_relabel);
+}
+
+void plan_print(const struct plan *p, struct buf *out)
+{
+    buf_c(out, "external labels ");
+    print_label_set(out, p->external_labels);
+    buf_char(out, '\n');
+    for (uint32_t i = 0; i < p->n_scrapes; i++)
+        print_scrape(out, &p->scrapes[i]);
+    for (uint32_t i = 0; i < p->n_remote_writes; i++)
+        print_remote_write(out, &p->remote_writes[i]);
+    for (uint32_t i = 0; i < p->n_warnings; i++)
+        line_text(out, 0, "warning", p->warnings[i]);
+}
