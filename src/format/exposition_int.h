@@ -161,6 +161,11 @@ enum err expo_parse_exemplar(struct expo_lexer *l, struct expo_pairs *pairs, str
 /* A value of a sample or exemplar, as text. ERR_SYNTAX for what Prometheus refuses; NaN is made canonical. */
 enum err expo_parse_value(struct expo_lexer *l, struct str text, double *out) MUST_USE;
 
+/* v[0..*n) by name; entries of one name of which one is empty become one that is empty. ERR_SYNTAX: a name twice. */
+enum err expo_sort_labels(struct label *v, uint32_t *n, struct diag *d) MUST_USE;
+/* labels.FormatOpenMetricsFloat: "1.0", "+Inf", "1e+06". */
+struct str expo_print_label_number(double v, struct arena *a);
+
 /* `<expected>, got "..." ("TOKEN") while parsing: "..."`; returns ERR_SYNTAX. */
 enum err expo_unexpected(struct expo_lexer *l, const char *expected, enum expo_token got);
 /* `<what>: "..."` with the entry up to the cursor; returns ERR_SYNTAX. */

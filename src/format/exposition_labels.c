@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "base/quote.h"
 #include "format/exposition_int.h"
+#include "format/prom_proto.h"
 
 /* ---- escapes ---- */
 
@@ -129,8 +130,7 @@ static bool parse_label_number(struct str s, double *out)
     return num_parse_double(s, out) == OK || parse_hex_float(s, out);
 }
 
-/* labels.FormatOpenMetricsFloat */
-static struct str print_label_number(double v, struct arena *a)
+struct str expo_print_label_number(double v, struct arena *a)
 {
     char text[40];
     size_t n = num_print_double(v == 0 ? 0.0 : v, text);
@@ -144,7 +144,7 @@ static struct str print_label_number(double v, struct arena *a)
 static struct str normal_number(struct str value, struct arena *a)
 {
     double v;
-    return parse_label_number(value, &v) ? print_label_number(v, a) : value;
+    return parse_label_number(value, &v) ? expo_print_label_number(v, a) : value;
 }
 
 /* ---- labels ---- */
@@ -169,8 +169,7 @@ static struct label make_label(struct expo_pair pair, enum metric_type type, str
     return l;
 }
 
-/* Sorts, and joins entries of one name of which one is empty. */
-static enum err sort_labels(struct label *v, uint32_t *n, struct diag *d)
+enum err expo_sort_labels(struct label *v, uint32_t *n, struct diag *d)
 {
     uint32_t out = 0;
     qsort(v, *n, sizeof(*v), compare_names);
@@ -207,7 +206,7 @@ enum err exposition_labels(struct str raw, enum exposition_kind kind, enum metri
     v[n++] = (struct label){LABEL_NAME, unescape(pairs.name, true, a)};
     for (size_t i = 0; i < pairs.n; i++)
         v[n++] = make_label(pairs.v[i], type, a, typed);
-    enum err err = sort_labels(v, &n, d);
+    enum err err = expo_sort_labels(v, &n, d);
     *out = (struct labels){v, n};
     return err;
 }
@@ -262,6 +261,12 @@ static struct family *family_named(struct family_list *list, struct str name)
 
 void exposition_families(struct str block, enum exposition_kind kind, struct arena *a, struct family **out, uint32_t *n)
 {
+    if (kind == EXPOSITION_PROTO) {
+        *out = ARENA_NEW(a, struct family);
+        *n = 1;
+        prom_proto_family(block, *out);
+        return;
+    }
     struct expo_lexer l = {.b = (const unsigned char *)block.p, .n = block.n, .kind = kind};
     struct family_list list = {.arena = a};
     struct expo_pairs pairs = {0};

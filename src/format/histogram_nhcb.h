@@ -72,9 +72,10 @@ enum err nhcb_convert(const struct nhcb *h, struct arena *a, struct histogram *o
 
 enum nhcb_role { NHCB_NONE, NHCB_BUCKET, NHCB_COUNT, NHCB_SUM };
 
-/* What a series is: of its labels as exposition_labels gave them (before any relabelling). 24 bytes, to be kept. */
+/* What a series is: of its labels as exposition_labels gave them (before any relabelling). 32 bytes, to be kept. */
 struct nhcb_part {
-    uint64_t group;  /* hash of the labels without `le`, the name without its suffix */
+    uint64_t name;   /* hash of the name without its suffix */
+    uint64_t group;  /* hash of that and of the labels without `le` */
     double le;       /* BUCKET */
     uint32_t base_n; /* the length of the name without the suffix */
     uint32_t role;   /* enum nhcb_role */
@@ -103,7 +104,8 @@ struct nhcb_stage {
     uint64_t type_name;   /* of the last TYPE */
     bool is_histogram;    /* the last TYPE is histogram */
     bool collecting, has_ts;
-    int64_t ts_ms, start_ms;
+    int64_t ts_ms; /* of the series read last */
+    int64_t start_ms;
     struct exemplar *exemplars;
     size_t n_exemplars, cap_exemplars;
     struct nhcb_result *result;

@@ -76,34 +76,37 @@ struct prom_proto_point {
     struct str exemplar;
 };
 
+struct prom_proto_native; /* what is read of a native histogram */
+
 struct prom_proto {
-    /* the body */
-    const uint8_t *p, *end;
+    const uint8_t *p, *end; /* the body from the next family on */
     struct prom_proto_options options;
     struct arena *arena;
+    int state;
 
     /* the family */
     const uint8_t *metric, *family_end; /* where the next metric is searched */
     struct str name, help, unit;
     int32_t type; /* the message's number */
-    int state;
 
-    /* the metric */
-    struct str labels; /* `0a` and length included; in the body, or in `gathered` */
+    /* the metric; the strings are encoded fields and messages, in the body, the arena or `gathered` */
+    struct str labels;
+    struct str exemplar; /* a counter's */
     int64_t ts_ms, start_ms;
-    struct str exemplar; /* of a counter */
     double value, count, sum;
-    int field; /* of a summary or classic histogram: -2 count, -1 sum, then the points */
+    int64_t field; /* the series of a summary or classic histogram: 0 count, 1 sum, from 2 on the points */
+    bool is_native;
     struct prom_proto_point *points;
     size_t n_points, cap_points;
-    struct prom_proto_native *native; /* what is read of a native histogram */
+    struct prom_proto_native *native;
 
     struct nhcb nhcb;
     struct buf raw, gathered;
+    size_t bound; /* where in raw the bound of the series yielded last stands; 0: nowhere */
 };
 
-/* The body must outlive the cursor's use; histograms and exemplars of all entries go to the arena. A cursor that is {0}
- * or was used before (its scratch memory is kept). */
+/* The body must outlive the cursor's use; histograms and exemplars of all entries go to the arena, whole. The cursor is
+ * {0} or was used before (its scratch memory is kept). */
 void prom_proto_init(struct prom_proto *p, struct str body, const struct prom_proto_options *options,
                      struct arena *arena);
 void prom_proto_release(struct prom_proto *p);
