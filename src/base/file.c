@@ -94,11 +94,16 @@ static void sync_directory_of(const char *path)
 
 enum err file_replace(const char *path, struct str bytes, struct diag *d)
 {
+    return file_replace_mode(path, bytes, 0644, d);
+}
+
+enum err file_replace_mode(const char *path, struct str bytes, unsigned mode, struct diag *d)
+{
     AUTO_BUF tmp = {0};
     buf_printf(&tmp, "%s.tmp", path);
     if (unlink(tmp.p) != 0 && errno != ENOENT)
         return fail(d, "remove", tmp.p);
-    int fd = open(tmp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = open(tmp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
     if (fd < 0)
         return fail(d, "create", tmp.p);
     enum err e = write_all(fd, tmp.p, bytes, d);

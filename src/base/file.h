@@ -11,6 +11,8 @@
 enum err file_read(const char *path, size_t max, struct buf *out, struct diag *d) MUST_USE;
 /* Writes a temporary file beside it, syncs, renames. */
 enum err file_replace(const char *path, struct str bytes, struct diag *d) MUST_USE;
+/* The same with a mode other than 0644. */
+enum err file_replace_mode(const char *path, struct str bytes, unsigned mode, struct diag *d) MUST_USE;
 /* mkdir -p with mode 0750. */
 enum err file_mkdirs(const char *path, struct diag *d) MUST_USE;
 
