@@ -27,9 +27,9 @@ struct profile_reader {
     struct profiles *p;
     enum profile_file file;
     struct arena *arena;
-    bool known;                    /* the section is one that is kept */
-    struct profile_entry section;  /* what the lines below it have in common */
-    struct str block;              /* the key without a value whose nested lines may follow; empty: none */
+    bool known;                   /* the section is one that is kept */
+    struct profile_entry section; /* what the lines below it have in common */
+    struct str block;             /* the key without a value whose nested lines may follow; empty: none */
 };
 
 static void add(struct profile_reader *r, struct str key, struct str nested, struct str value)

@@ -7,8 +7,8 @@ static void test_new_copies_everything(void **state)
 {
     (void)state;
     char secret[] = "secret";
-    struct aws_credentials *c = aws_credentials_new(STR("AKID"), str_c(secret), STR("token"), STR("123456789012"),
-                                                    STR("environment"), 42);
+    struct aws_credentials *c =
+        aws_credentials_new(STR("AKID"), str_c(secret), STR("token"), STR("123456789012"), STR("environment"), 42);
 
     memset(secret, 'x', sizeof(secret) - 1);
     assert_str_c(c->access_key, "AKID");
@@ -24,8 +24,7 @@ static void test_new_copies_everything(void **state)
 static void test_empty_parts(void **state)
 {
     (void)state;
-    struct aws_credentials *c =
-        aws_credentials_new(STR("A"), STR("B"), STR_NONE, STR_NONE, STR_NONE, INT64_MAX);
+    struct aws_credentials *c = aws_credentials_new(STR("A"), STR("B"), STR_NONE, STR_NONE, STR_NONE, INT64_MAX);
 
     assert_int_equal(c->session_token.n, 0);
     assert_string_equal(c->session_token.p, "");

@@ -56,8 +56,9 @@ static void test_sections_of_both_files(void **state)
 static void test_credentials_file_wins_and_later_lines_win(void **state)
 {
     (void)state;
-    struct files f = files_of("[profile a]\nregion = 1\nregion = 2\naws_access_key_id = config\n[profile a]\noutput = json",
-                              "[a]\naws_access_key_id = credentials\n");
+    struct files f =
+        files_of("[profile a]\nregion = 1\nregion = 2\naws_access_key_id = config\n[profile a]\noutput = json",
+                 "[a]\naws_access_key_id = credentials\n");
 
     assert_str_c(get(&f, "a", "aws_access_key_id"), "credentials");
     assert_str_c(get(&f, "a", "region"), "2");
@@ -78,7 +79,8 @@ static void test_profile_default_hides_default(void **state)
 static void test_names_in_quotes_and_white_space(void **state)
 {
     (void)state;
-    struct files f = files_of("[ profile  \"two words\" ]\r\nregion\t=  x  \r\n[profile\tb] ; why\nregion=y", "[ c ]\nregion = z");
+    struct files f =
+        files_of("[ profile  \"two words\" ]\r\nregion\t=  x  \r\n[profile\tb] ; why\nregion=y", "[ c ]\nregion = z");
 
     assert_str_c(get(&f, "two words", "region"), "x");
     assert_str_c(get(&f, "b", "region"), "y");
@@ -113,9 +115,10 @@ static void test_nested_lines_do_not_leak(void **state)
 static void test_garbage_harms_nobody_else(void **state)
 {
     (void)state;
-    struct files f = files_of("region = orphan\n[unclosed\nregion = lost\n[]\nregion = lost\n= x\nno sign\n[profile a]\n"
-                              "===\n\x01\xff\nregion = a=b\n",
-                              NULL);
+    struct files f =
+        files_of("region = orphan\n[unclosed\nregion = lost\n[]\nregion = lost\n= x\nno sign\n[profile a]\n"
+                 "===\n\x01\xff\nregion = a=b\n",
+                 NULL);
 
     assert_str_c(get(&f, "a", "region"), "a=b");
     assert_str_c(get(&f, "", "region"), "");
@@ -129,7 +132,8 @@ static void test_too_large_is_refused(void **state)
     struct diag d = {0};
     char *big = calloc(1, PROFILE_MAX_BYTES + 1);
 
-    assert_int_equal(profiles_parse(&f.p, PROFILE_CONFIG, str_from(big, PROFILE_MAX_BYTES + 1), &f.arena, &d), ERR_LIMIT);
+    assert_int_equal(profiles_parse(&f.p, PROFILE_CONFIG, str_from(big, PROFILE_MAX_BYTES + 1), &f.arena, &d),
+                     ERR_LIMIT);
     free(big);
     files_release(&f);
 }
