@@ -98,7 +98,88 @@ void remote_write_append_metadata(struct buf *out, const struct family *f)
         proto_append_bytes(out, 5, f->unit);
 }
 
+/* ---- histograms ---- */
+
+static uint64_t zigzag(int64_t v)
+{
+    return (uint64_t)v << 1 ^ (0 - ((uint64_t)v >> 63));
+}
+
+/* One of a oneof: written even when it is zero, since its being there says which one it is. */
+static void append_either(struct buf *out, bool is_float, uint32_t number, uint64_t integer, double real)
+{
+    if (is_float) {
+        proto_append_tag(out, number + 1, PROTO_FIXED64);
+        buf_append(out, &real, sizeof(real));
+        return;
+    }
+    proto_append_tag(out, number, PROTO_VARINT);
+    proto_append_varint(out, integer);
+}
+
+static void append_doubles(struct buf *out, uint32_t number, const double *v, uint32_t n)
+{
+    if (n)
+        proto_append_bytes(out, number, str_from((const char *)v, n * sizeof(*v)));
+}
+
+/* Spans (field number), and deltas or counts (the two fields after it). */
+static void append_buckets(struct buf *out, uint32_t number, const struct histogram_buckets *b, bool is_float)
+{
+    AUTO_BUF part = {0};
+    for (uint32_t i = 0; i < b->n_spans; i++) {
+        buf_clear(&part);
+        proto_append_u64(&part, 1, (uint32_t)zigzag(b->spans[i].offset));
+        proto_append_u64(&part, 2, b->spans[i].length);
+        proto_append_bytes(out, number, buf_view(&part));
+    }
+    if (is_float) {
+        append_doubles(out, number + 2, b->counts, b->n);
+        return;
+    }
+    buf_clear(&part);
+    for (uint32_t i = 0; i < b->n; i++)
+        proto_append_varint(&part, zigzag(b->deltas[i]));
+    if (part.n)
+        proto_append_bytes(out, number + 1, buf_view(&part));
+}
+
+size_t remote_write_histogram_bound(const struct histogram *h)
+{
+    size_t spans = (size_t)h->positive.n_spans + h->negative.n_spans;
+    size_t buckets = (size_t)h->positive.n + h->negative.n;
+    return 160 + spans * 15 + buckets * 10 + h->n_custom_values * sizeof(double);
+}
+
+void remote_write_append_histogram(struct buf *out, uint32_t number, const struct histogram *h, int64_t ts_ms,
+                                   int64_t start_ms)
+{
+    AUTO_BUF m = {0};
+    buf_reserve(&m, remote_write_histogram_bound(h));
+    append_either(&m, h->is_float, 1, h->count_int, h->count_float);
+    proto_append_double(&m, 3, h->sum);
+    proto_append_u64(&m, 4, (uint32_t)zigzag(h->schema));
+    proto_append_double(&m, 5, h->zero_threshold);
+    append_either(&m, h->is_float, 6, h->zero_count_int, h->zero_count_float);
+    append_buckets(&m, 8, &h->negative, h->is_float);
+    append_buckets(&m, 11, &h->positive, h->is_float);
+    proto_append_u64(&m, 14, (uint64_t)h->reset);
+    proto_append_u64(&m, 15, (uint64_t)ts_ms);
+    append_doubles(&m, 16, h->custom_values, h->n_custom_values);
+    proto_append_u64(&m, 17, (uint64_t)start_ms);
+    proto_append_bytes(out, number, buf_view(&m));
+}
+
 /* ---- reading ---- */
+
+enum metric_type remote_write_type(uint64_t number)
+{
+    for (size_t i = 0; i < sizeof(type_numbers); i++) {
+        if (type_numbers[i] == number)
+            return (enum metric_type)i;
+    }
+    return TYPE_UNKNOWN;
+}
 
 enum err remote_write_next(struct remote_write_reader *r, struct remote_write_item *out)
 {
@@ -212,9 +293,7 @@ enum err remote_write_parse_metadata(struct str bytes, struct family *out)
     *out = (struct family){.name = STR(""), .help = STR(""), .unit = STR("")};
     while ((err = proto_next(&r, &f)) == OK) {
         if (f.number == 1 && f.type == PROTO_VARINT) {
-            for (size_t i = 0; i < sizeof(type_numbers); i++)
-                if (type_numbers[i] == f.value)
-                    out->type = (enum metric_type)i;
+            out->type = remote_write_type(f.value);
             continue;
         }
         if (f.number != 1 && f.number != 2 && f.number != 4 && f.number != 5)

@@ -5,6 +5,9 @@
  *   Label          1 name     2 value
  *   Sample         1 value (double)   2 timestamp (int64, milliseconds)
  *   MetricMetadata 1 type (enum)   2 metric_family_name   4 help   5 unit
+ *   Histogram      1 or 2 count   3 sum   4 schema   5 zero_threshold   6 or 7 zero_count   8 negative_spans*
+ *                  9 negative_deltas   10 negative_counts   11 positive_spans*   12 positive_deltas
+ *                  13 positive_counts   14 reset_hint   15 timestamp   16 custom_values   17 start_timestamp (2.0)
  *
  * A message is a concatenation of fields, so a request is built by appending series and cut by copying whole fields.
  * The labels of a series are prepared once as bytes, in segments that are joined each time (design: scope and metric
@@ -25,6 +28,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "model/family.h"
+#include "model/histogram.h"
 #include "model/label.h"
 #include "wire/proto.h"
 
@@ -73,6 +77,10 @@ static inline uint8_t *remote_write_put_sample(uint8_t *p, double value, int64_t
 /* One series of one sample; its labels are the segments joined. */
 void remote_write_append_series(struct buf *out, const struct str *segments, size_t n, double value, int64_t ts_ms);
 void remote_write_append_metadata(struct buf *out, const struct family *f);
+/* A Histogram as field `number`; start_ms (of 2.0 alone) and everything else that is zero is left out. */
+void remote_write_append_histogram(struct buf *out, uint32_t number, const struct histogram *h, int64_t ts_ms,
+                                   int64_t start_ms);
+size_t remote_write_histogram_bound(const struct histogram *h); /* what that appends at most */
 
 /* ---- reading ---- */
 
@@ -109,6 +117,8 @@ struct remote_write_series {
 
 /* item.bytes of a series; arrays in the arena, texts point into the message. */
 enum err remote_write_parse_series(struct str bytes, struct arena *a, struct remote_write_series *out) MUST_USE;
+/* Of MetricMetadata.MetricType, in both versions; TYPE_UNKNOWN for numbers that are none. */
+enum metric_type remote_write_type(uint64_t number);
 /* item.bytes of metadata; texts point into the message. */
 enum err remote_write_parse_metadata(struct str bytes, struct family *out) MUST_USE;
 

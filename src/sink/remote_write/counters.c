@@ -3,8 +3,8 @@
  *
  * Meanings differ where the work differs: a "shard" is a request that may be in flight, "pending" is what waits in
  * the spool, on disk included. Delivered and dropped samples by reason are the spool's to count: its ledger
- * survives restarts. Exemplars, native histograms and the shards' capacity have no cells, since there is nothing
- * that they would count.
+ * survives restarts. Exemplars and native histograms are counted when they are put into the spool; histograms count
+ * as samples too. The shards' capacity has no cell, since there is nothing that it would count.
  */
 #include "base/mem.h"
 #include "sink/remote_write/remote_write_int.h"
@@ -63,22 +63,32 @@ static void own_cells(struct remote_write *rw, struct remote_write_counters *c)
     c->retries_network = TOTAL_OF(retries, retries_help, "cause", "network");
     c->retries_5xx = TOTAL_OF(retries, retries_help, "cause", "5xx");
     c->retries_429 = TOTAL_OF(retries, retries_help, "cause", "429");
+    c->retries_signature = TOTAL_OF(retries, retries_help, "cause", "signature");
     c->splits = TOTAL(OWN "splits_total", "Refused requests of which each scrape was then sent alone.");
     c->split_pauses = TOTAL(OWN "split_pauses_total", "Times that no scrape of a refused request was taken alone.");
     c->unsendable = TOTAL(OWN "unsendable_samples_total", "Samples whose labels are larger than a request may be.");
     c->unspooled = TOTAL(OWN "unspooled_samples_total", "Samples lost because their lane could not be opened.");
+    c->fallbacks = TOTAL(OWN "fallbacks_total", "Times that the destination turned out not to take 2.0, or zstd.");
     c->form_bytes = GAUGE(OWN "form_bytes", "Memory of prepared label sets.");
 }
 
 void remote_write_counters_init(struct remote_write *rw)
 {
     static const double bounds[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 25, 60, 120, 300};
+    static const double to_ack[] = {.1, .25, .5, 1, 2.5, 5, 7.5, 10, 15, 30, 60, 300, 1800, 7200, 86400};
     const struct counter_label labels[] = {{STR("remote_name"), rw->config->name}, {STR("url"), buf_view(&rw->url)}};
     struct remote_write_counters *c = &rw->count;
 
     samples_cells(rw, c);
     shards_cells(rw, c);
     own_cells(rw, c);
+    c->exemplars = TOTAL(REMOTE_STORAGE "exemplars_total", "Exemplars that were put into requests.");
+    c->histograms = TOTAL(REMOTE_STORAGE "histograms_total", "Native histograms that were put into requests.");
+    c->dropped_histograms = TOTAL_OF(REMOTE_STORAGE "histograms_dropped_total", "Native histograms that were not sent.",
+                                     "reason", "unsupported");
+    c->to_ack = counter_histogram_new(rw->set, OWN "scrape_to_ack_seconds",
+                                      "Time from the oldest scrape of a request to the answer that took it.", to_ack,
+                                      COUNT_OF(to_ack), labels, 1);
     c->metadata = TOTAL(REMOTE_STORAGE "metadata_total", "Metadata entries that were delivered.");
     c->metadata_failed = TOTAL(REMOTE_STORAGE "metadata_failed_total", "Metadata entries that could not be delivered.");
     c->metadata_retried =
@@ -104,15 +114,42 @@ void remote_write_counters_release(struct remote_write *rw)
 {
     struct remote_write_counters *c = &rw->count;
     struct counter *cells[] = {
-        c->samples,     c->failed,         c->retried,         c->dropped_too_old,  c->dropped_series,
-        c->bytes,       c->metadata,       c->metadata_failed, c->metadata_retried, c->metadata_bytes,
-        c->pending,     c->highest,        c->highest_sent,    c->shards,           c->shards_max,
-        c->shards_min,  c->shards_desired, c->max_samples,     c->retries_network,  c->retries_5xx,
-        c->retries_429, c->splits,         c->split_pauses,    c->unsendable,       c->unspooled,
+        c->samples,
+        c->failed,
+        c->retried,
+        c->dropped_too_old,
+        c->dropped_series,
+        c->bytes,
+        c->metadata,
+        c->metadata_failed,
+        c->metadata_retried,
+        c->metadata_bytes,
+        c->pending,
+        c->highest,
+        c->highest_sent,
+        c->shards,
+        c->shards_max,
+        c->shards_min,
+        c->shards_desired,
+        c->max_samples,
+        c->retries_network,
+        c->retries_5xx,
+        c->retries_429,
+        c->splits,
+        c->split_pauses,
+        c->unsendable,
+        c->unspooled,
         c->form_bytes,
+        c->exemplars,
+        c->histograms,
+        c->dropped_histograms,
+        c->fallbacks,
+        c->retries_signature,
     };
     for (size_t i = 0; i < COUNT_OF(cells); i++)
         counter_release(rw->set, cells[i]);
     if (c->duration)
         counter_histogram_release(rw->set, c->duration);
+    if (c->to_ack)
+        counter_histogram_release(rw->set, c->to_ack);
 }

@@ -20,68 +20,13 @@
  *
  * On the worker's thread; nothing is allocated for a sample whose form exists.
  */
-#include <string.h>
-
-#include "base/mem.h"
+#include "format/remote_write.h"
+#include "sink/remote_write/encode_int.h"
 #include "sink/remote_write/remote_write_int.h"
-#include "wire/proto.h"
 
 enum {
     SERIES_SLACK = 64, /* above the labels: both headers, value, timestamp, and what the last copies write too much */
 };
-
-/* Where the encoder is in a batch. */
-struct position {
-    uint32_t run, at; /* at: within the run */
-};
-
-struct part {
-    uint8_t *p, *end;
-    uint32_t samples_left;
-    struct spool_counts counts;
-    uint32_t unsendable;
-};
-
-/* The end of a Sample: its timestamp field. */
-struct stamp {
-    uint8_t bytes[16];
-    uint32_t n;
-};
-
-static struct stamp stamp_of(int64_t ts_ms)
-{
-    struct stamp s = {.bytes = {0x10}};
-    if (ts_ms != 0)
-        s.n = (uint32_t)(proto_put_varint(s.bytes + 1, (uint64_t)ts_ms) - s.bytes);
-    return s;
-}
-
-/* Neither reads nor writes beyond n. Stretches of labels have 8 to 100 bytes: a call of memcpy costs more than that. */
-static inline __attribute__((always_inline)) void copy(uint8_t *to, const uint8_t *from, size_t n)
-{
-    if (LIKELY(n >= 16)) {
-        size_t i = 0;
-        for (; i + 16 < n; i += 16)
-            memcpy(to + i, from + i, 16);
-        memcpy(to + n - 16, from + n - 16, 16);
-        return;
-    }
-    if (n >= 8) {
-        memcpy(to, from, 8);
-        memcpy(to + n - 8, from + n - 8, 8);
-        return;
-    }
-    if (n >= 4) {
-        memcpy(to, from, 4);
-        memcpy(to + n - 4, from + n - 4, 4);
-        return;
-    }
-    if (n) {
-        to[0] = from[0];
-        to[n / 2] = from[n / 2];
-        to[n - 1] = from[n - 1];
-    }
-}
 
 static inline __attribute__((always_inline)) uint8_t *put_labels(uint8_t *p, const struct form *f,
                                                                  const struct scope_form *sf)
@@ -90,14 +35,14 @@ static inline __attribute__((always_inline)) uint8_t *put_labels(uint8_t *p, con
     uint32_t at = 0;
     for (uint32_t i = 0; i < f->n_ops; i++) {
         struct form_op op = f->ops[i];
-        copy(p, own, op.bytes);
+        encode_copy(p, own, op.bytes);
         p += op.bytes;
         own += op.bytes;
         at += op.skip;
         uint32_t from = sf->offsets[at];
         at += op.take;
         uint32_t n = sf->offsets[at] - from;
-        copy(p, sf->encoded + from, n);
+        encode_copy(p, sf->encoded + from, n);
         p += n;
     }
     return p;
@@ -107,7 +52,7 @@ static inline __attribute__((always_inline)) uint8_t *put_text(uint8_t *p, uint8
 {
     *p++ = tag;
     p = LIKELY(n < 128) ? (*p = (uint8_t)n, p + 1) : proto_put_varint(p, n);
-    copy(p, text, n);
+    encode_copy(p, text, n);
     return p + n;
 }
 
@@ -155,7 +100,7 @@ static inline __attribute__((always_inline)) uint8_t *put_interned(uint8_t *p, c
         uint32_t from = sf->offsets[at];
         at += op.take;
         uint32_t n = sf->offsets[at] - from;
-        copy(p, sf->encoded + from, n);
+        encode_copy(p, sf->encoded + from, n);
         p += n;
     }
     return p;
@@ -200,24 +145,6 @@ static __attribute__((noinline)) const struct form *other_form(struct forms *for
     return f;
 }
 
-static inline __attribute__((always_inline)) uint8_t *put_sample(uint8_t *p, double value, const struct stamp *stamp)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    p[0] = 0x12;
-    if (LIKELY(bits != 0)) {
-        p[1] = (uint8_t)(9 + stamp->n);
-        p[2] = 0x09;
-        memcpy(p + 3, &bits, sizeof(bits)); /* little endian: CHECKed in remote_write_new */
-        p += 11;
-    } else {
-        p[1] = (uint8_t)stamp->n;
-        p += 2;
-    }
-    memcpy(p, stamp->bytes, sizeof(stamp->bytes));
-    return p + stamp->n;
-}
-
 /* Puts the entry's header in front of its body, which begins at entry + 3. */
 static inline __attribute__((always_inline)) uint8_t *close_entry(uint8_t *entry, uint8_t *p)
 {
@@ -234,41 +161,88 @@ static inline __attribute__((always_inline)) uint8_t *close_entry(uint8_t *entry
     return entry + 1 + size + n;
 }
 
-static void note_time(struct spool_counts *c, int64_t ts_ms)
+enum verdict encode_judge(const struct form *f, size_t bytes, struct part *part)
 {
-    if (c->samples == 0 || ts_ms < c->first_ms)
-        c->first_ms = ts_ms;
-    if (c->samples == 0 || ts_ms > c->last_ms)
-        c->last_ms = ts_ms;
-}
-
-enum verdict { VERDICT_KEPT, VERDICT_GONE, VERDICT_FULL };
-
-/* What to do with a sample for which there is no room, or nothing to write. */
-static enum verdict judge(const struct form *f, const struct scope_form *sf, const struct part *part, bool empty)
-{
-    if (f->kind == FORM_DROPPED)
+    if (f->kind == FORM_DROPPED) {
+        part->counts.read++;
         return VERDICT_GONE;
-    bool fits = (size_t)f->bytes + sf->bytes + SERIES_SLACK <= (size_t)(part->end - part->p);
-    if (f->kind == FORM_SERIES && fits && part->samples_left)
+    }
+    bool whole = f->kind != FORM_UNSENDABLE;
+    if (whole && bytes <= (size_t)(part->end - part->p) && part->samples_left)
         return VERDICT_KEPT;
-    if (f->kind == FORM_SERIES && !(empty && part->samples_left))
+    if (whole && !(part->alone && part->counts.samples == 0 && part->samples_left))
         return VERDICT_FULL;
-    return VERDICT_GONE; /* no request is large enough for it */
+    part->counts.read++; /* no request is large enough for it */
+    part->unsendable++;
+    return VERDICT_GONE;
 }
 
-/* Encodes samples of one run from *at on, until its end (true) or until the part is full. `empty`: the part is a
- * request of its own, so what does not fit now will never fit. */
+/* ---- what few samples have ----------------------------------------------------------------------------------------
+ */
+
+/* Native histograms that 1.0 does not have, or that the configuration does not want. */
+static bool is_sent(const struct remote_write *rw, const struct histogram *h)
+{
+    return rw->config->send_native_histograms && h->schema != HISTOGRAM_CUSTOM_BUCKETS;
+}
+
+static void append_exemplar(struct buf *out, const struct exemplar *e, int64_t ts_ms)
+{
+    AUTO_BUF message = {0};
+    remote_write_append_labels(&message, e->labels);
+    proto_append_double(&message, 2, e->value);
+    proto_append_u64(&message, 3, (uint64_t)(e->has_ts ? e->ts_ms : ts_ms));
+    proto_append_bytes(out, 3, buf_view(&message));
+}
+
+/* Everything of a TimeSeries but its labels. */
+static void append_tail(struct remote_write *rw, const struct batch *b, const struct sample *s, struct buf *out)
+{
+    const struct sample_side *side = &b->sides[s->side];
+    buf_clear(out);
+    if (side->histogram == SIDE_NONE) {
+        struct stamp stamp = stamp_of(side->ts_ms);
+        buf_reserve(out, SERIES_SLACK);
+        out->n = (size_t)((char *)encode_sample((uint8_t *)out->p, s->value, &stamp) - out->p);
+    } else {
+        remote_write_append_histogram(out, 4, &b->histograms[side->histogram], side->ts_ms, 0);
+    }
+    for (uint32_t i = 0; rw->config->send_exemplars && i < side->n_exemplars; i++)
+        append_exemplar(out, &b->exemplars[side->exemplar + i], side->ts_ms);
+}
+
+static void count_tail(struct remote_write *rw, const struct sample_side *side, struct part *part)
+{
+    encode_note_time(&part->counts, side->ts_ms);
+    part->histograms += side->histogram != SIDE_NONE;
+    if (rw->config->send_exemplars)
+        part->exemplars += side->n_exemplars;
+}
+
+/* Encodes samples of one run from *at on, until its end (true) or until the part is full. */
 static bool encode_run(struct remote_write *rw, const struct batch *b, const struct batch_run *run, uint32_t *at,
-                       struct part *part, const struct stamp *batch_stamp, bool empty)
+                       struct part *part, const struct stamp *batch_stamp)
 {
     struct forms *forms = &rw->forms;
     const struct scope_form *sf = forms_scope(forms, run->scope);
     const struct sample *samples = b->samples + run->first;
+    struct buf *tail = &rw->two.tail;
     uint32_t names = run->scope->names;
     uint32_t i = *at;
     for (; i < run->n; i++) {
         const struct sample *s = &samples[i];
+        const struct sample_side *side = NULL;
+        size_t extra = 0;
+        if (UNLIKELY(s->side != SIDE_NONE)) {
+            side = &b->sides[s->side];
+            if (side->histogram != SIDE_NONE && !is_sent(rw, &b->histograms[side->histogram])) {
+                part->counts.read++;
+                part->counts.dropped_histogram++;
+                continue;
+            }
+            append_tail(rw, b, s, tail);
+            extra = tail->n;
+        }
         const struct form *f = forms_quick(forms, s->metric);
         size_t bytes;
         if (LIKELY(f && f->names == names && f->kind == FORM_SERIES))
@@ -276,31 +250,27 @@ static bool encode_run(struct remote_write *rw, const struct batch *b, const str
         else
             f = other_form(forms, f, b->metrics, s->metric, run->scope, &bytes);
         if (UNLIKELY(f->kind > FORM_COMPACT || part->samples_left == 0 ||
-                     bytes + sf->bytes + SERIES_SLACK > (size_t)(part->end - part->p))) {
+                     bytes + extra + sf->bytes + SERIES_SLACK > (size_t)(part->end - part->p))) {
             if (f->kind == FORM_COMPACT) /* its length has to be known */
                 f = forms_find_encoded(forms, b->metrics, s->metric, run->scope);
-            enum verdict v = judge(f, sf, part, empty && part->counts.samples == 0);
+            enum verdict v = encode_judge(f, (size_t)f->bytes + extra + sf->bytes + SERIES_SLACK, part);
             if (v == VERDICT_FULL)
                 break;
-            if (v == VERDICT_GONE) {
-                part->counts.read++;
-                part->unsendable += f->kind != FORM_DROPPED;
+            if (v == VERDICT_GONE)
                 continue;
-            }
         }
 
         uint8_t *p = f->kind == FORM_SERIES ? put_labels(part->p + 3, f, sf)
                                             : put_compact(part->p + 3, f, sf, b->metrics, s->metric);
-        if (LIKELY(s->side == SIDE_NONE)) {
-            p = put_sample(p, s->value, batch_stamp);
+        if (LIKELY(!side)) {
+            p = encode_sample(p, s->value, batch_stamp);
             if (UNLIKELY(part->counts.samples == 0 || part->counts.last_ms < b->ts_ms ||
                          part->counts.first_ms > b->ts_ms))
-                note_time(&part->counts, b->ts_ms);
+                encode_note_time(&part->counts, b->ts_ms);
         } else {
-            int64_t ts_ms = b->sides[s->side].ts_ms;
-            struct stamp own = stamp_of(ts_ms);
-            p = put_sample(p, s->value, &own);
-            note_time(&part->counts, ts_ms);
+            memcpy(p, tail->p, tail->n);
+            p += tail->n;
+            count_tail(rw, side, part);
         }
         part->p = close_entry(part->p, p);
         part->counts.samples++;
@@ -318,15 +288,22 @@ static uint32_t max_samples(const struct remote_write *rw)
 }
 
 /* Goes on from *at into the room; true when the batch is through. */
-static bool encode_part(struct remote_write *rw, const struct batch *b, struct position *at,
-                        const struct spool_room *room, struct part *part)
+static bool encode_part(struct lane *l, const struct batch *b, struct position *at, const struct spool_room *room,
+                        struct part *part)
 {
+    struct remote_write *rw = l->rw;
     uint32_t max = max_samples(rw);
-    *part = (struct part){
-        .p = room->p, .end = room->p + room->n, .samples_left = max > room->samples ? max - room->samples : 0};
+    struct dictionary *d = rw->forms.symbols ? symbols_dictionary(rw->forms.symbols, l->number) : NULL;
+    *part = (struct part){.p = room->p,
+                          .end = room->p + (d ? room->joinable : room->n),
+                          .samples_left = max > room->samples ? max - room->samples : 0,
+                          .alone = room->samples == 0};
+    if (d && room->samples == 0)
+        dictionary_restart(rw->forms.symbols, d, room->p);
     struct stamp stamp = stamp_of(b->ts_ms);
     for (; at->run < b->n_runs; at->run++, at->at = 0) {
-        if (!encode_run(rw, b, &b->runs[at->run], &at->at, part, &stamp, room->samples == 0))
+        const struct batch_run *run = &b->runs[at->run];
+        if (!(d ? encode2_run(rw, d, b, run, &at->at, part) : encode_run(rw, b, run, &at->at, part, &stamp)))
             return false;
     }
     return true;
@@ -335,8 +312,10 @@ static bool encode_part(struct remote_write *rw, const struct batch *b, struct p
 static void count_part(struct lane *l, const struct part *part)
 {
     struct remote_write *rw = l->rw;
-    uint32_t gone = part->counts.read - part->counts.samples;
-    counter_add(rw->count.dropped_series, gone - part->unsendable);
+    counter_add(rw->count.dropped_series, part->counts.dropped_relabel);
+    counter_add(rw->count.dropped_histograms, part->counts.dropped_histogram);
+    counter_add(rw->count.histograms, part->histograms);
+    counter_add(rw->count.exemplars, part->exemplars);
     counter_add(rw->count.unsendable, part->unsendable);
     uint32_t suppressed;
     if (part->unsendable && log_allow(&rw->log_other, LOG_PERIOD_MS, &suppressed))
@@ -352,7 +331,8 @@ static void count_part(struct lane *l, const struct part *part)
 static void finish_counts(struct part *part)
 {
     part->counts.dropped_unsendable = part->unsendable;
-    part->counts.dropped_relabel = part->counts.read - part->counts.samples - part->unsendable;
+    part->counts.dropped_relabel =
+        part->counts.read - part->counts.samples - part->unsendable - part->counts.dropped_histogram;
 }
 
 static void append_group(struct lane *l, const struct batch *b)
@@ -364,7 +344,8 @@ static void append_group(struct lane *l, const struct batch *b)
         struct spool_room room = spool_lane_room(l->spool);
         struct part part;
         room.samples = 0;
-        end = encode_part(l->rw, b, &at, &room, &part);
+        room.joinable = room.n;
+        end = encode_part(l, b, &at, &room, &part);
         finish_counts(&part);
         spool_lane_group_add(l->spool, (size_t)(part.p - room.p), &part.counts);
         count_part(l, &part);
@@ -377,7 +358,7 @@ static bool append_scrape(struct lane *l, const struct batch *b)
     struct spool_room room = spool_lane_room(l->spool);
     struct position at = {0};
     struct part part;
-    if (!encode_part(l->rw, b, &at, &room, &part))
+    if (!encode_part(l, b, &at, &room, &part))
         return false;
     finish_counts(&part);
     spool_lane_commit(l->spool, (size_t)(part.p - room.p), &part.counts);

@@ -33,6 +33,10 @@
  * stand in the scope's form where the scope lacks them, in the metric's bytes where the metric hid the scope's
  * label of that name.
  *
+ * Remote write 2.0 takes the same recipes. A label is then not bytes but two symbols (symbols.c), 8 bytes wherever 1.0
+ * has an entry, and the encoder gives each the number that it has in the message. `bytes` is what the labels may take
+ * there at most, texts included. Forms and scopes hold references to their symbols.
+ *
  * Rules that read the *value* of a scope's label (the builder notes it) make the outcome one pair's own. Then the
  * metric's form is FORM_SCOPED, the head of a list, and forms hang in a table of pairs, each in two lists: that of
  * its metric, which is walked when the metric is swept, and that of its scope, walked when the scope goes. The
@@ -91,9 +95,43 @@ static uint8_t *put_entry(uint8_t *p, struct label l)
     return put_string(p, 0x12, l.value);
 }
 
-static size_t form_size(const struct form *f)
+enum { PAIR_BYTES = 2 * sizeof(uint32_t) };
+
+/* 2.0: a label whose texts are both new to the message, at most. */
+static size_t pair_bound(struct label l)
 {
-    return sizeof(*f) + f->n_ops * sizeof(f->ops[0]) + (f->kind == FORM_SERIES ? f->bytes : 0);
+    return l.name.n + l.value.n + 2 * (SYMBOL_HEAD_MAX + SYMBOL_REF_MAX);
+}
+
+static size_t label_bound(const struct forms *f, struct label l)
+{
+    return f->symbols ? pair_bound(l) : entry_size(l);
+}
+
+static uint8_t *put_pair(uint8_t *p, struct symbols *s, struct label l)
+{
+    uint32_t pair[2] = {symbols_get(s, l.name), symbols_get(s, l.value)};
+    memcpy(p, pair, sizeof(pair));
+    return p + sizeof(pair);
+}
+
+static uint8_t *put_label(const struct forms *f, uint8_t *p, struct label l)
+{
+    return f->symbols ? put_pair(p, f->symbols, l) : put_entry(p, l);
+}
+
+static uint32_t form_pairs(const struct form *f)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n_ops; i++)
+        n += f->ops[i].bytes;
+    return n;
+}
+
+static size_t form_size(const struct forms *f, const struct form *form)
+{
+    size_t own = form->kind != FORM_SERIES ? 0 : f->symbols ? (size_t)form_pairs(form) * PAIR_BYTES : form->bytes;
+    return sizeof(*form) + form->n_ops * sizeof(form->ops[0]) + own;
 }
 
 /* ---- the scope's table of entries -------------------------------------------------------------------------------- */
@@ -126,6 +164,18 @@ static struct table table_make(const struct forms *f, struct labels scope, struc
     return t;
 }
 
+static void hold_pairs(struct forms *f, const uint32_t *symbols, uint32_t pairs)
+{
+    for (uint32_t i = 0; f->symbols && i < 2 * pairs; i++)
+        symbols_ref(f->symbols, symbols[i]);
+}
+
+static void let_go_of_pairs(struct forms *f, const uint32_t *symbols, uint32_t pairs)
+{
+    for (uint32_t i = 0; f->symbols && i < 2 * pairs; i++)
+        symbols_unref(f->symbols, symbols[i]);
+}
+
 struct scope_form *forms_scope(struct forms *f, struct scope *s)
 {
     if (s->forms[f->slot])
@@ -135,12 +185,15 @@ struct scope_form *forms_scope(struct forms *f, struct scope *s)
     struct table t = table_make(f, s->labels, &f->scratch);
     size_t bytes = 0;
     for (uint32_t i = 0; i < t.n; i++)
-        bytes += entry_size(t.v[i].label);
+        bytes += label_bound(f, t.v[i].label);
     if (bytes > MAX_FORM_BYTES) { /* nothing of this scope can be sent: no series finds room for `bytes` */
         t.n = 0;
     }
 
-    size_t size = sizeof(struct scope_form) + (t.n + 1) * sizeof(uint32_t) + (t.n ? bytes : 0);
+    size_t size = sizeof(struct scope_form) + (t.n + 1) * sizeof(uint32_t) +
+                  (!t.n         ? 0
+                   : f->symbols ? t.n * (size_t)PAIR_BYTES
+                                : bytes);
     struct scope_form *sf = mem_alloc(size);
     uint8_t *p = (uint8_t *)(sf + 1) + (t.n + 1) * sizeof(uint32_t);
     *sf = (struct scope_form){.n = t.n, .bytes = (uint32_t)(bytes > MAX_FORM_BYTES ? UINT32_MAX / 2 : bytes)};
@@ -148,9 +201,10 @@ struct scope_form *forms_scope(struct forms *f, struct scope *s)
     sf->encoded = p;
     for (uint32_t i = 0; i < t.n; i++) {
         sf->offsets[i] = (uint32_t)(p - sf->encoded);
-        p = put_entry(p, t.v[i].label);
+        p = put_label(f, p, t.v[i].label);
     }
     sf->offsets[t.n] = (uint32_t)(p - sf->encoded);
+    hold_pairs(f, (const uint32_t *)(const void *)sf->encoded, t.n);
     s->forms[f->slot] = sf;
     f->scope_bytes += size;
     return sf;
@@ -293,12 +347,12 @@ static uint32_t *entry_places(const struct labels_builder *b, const struct table
     return places;
 }
 
-static size_t own_size(const struct labels_builder *b, const uint32_t *places)
+static size_t own_size(const struct forms *f, const struct labels_builder *b, const uint32_t *places)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < b->n; i++) {
         if (places[i] == OWN)
-            n += entry_size((struct label){b->v[i].name, b->v[i].value});
+            n += label_bound(f, (struct label){b->v[i].name, b->v[i].value});
     }
     return n;
 }
@@ -335,26 +389,27 @@ static struct form *form_compact(const struct labels_builder *b, const uint32_t 
     return out;
 }
 
-static struct form *form_encoded_from(const struct labels_builder *b, const uint32_t *places)
+static struct form *form_encoded_from(const struct forms *f, const struct labels_builder *b, const uint32_t *places)
 {
     struct recipe r = {.arena = b->arena};
     for (uint32_t i = 0; i < b->n; i++) {
         if (places[i] == OWN)
-            own_bytes(&r, entry_size((struct label){b->v[i].name, b->v[i].value}));
+            own_bytes(&r, f->symbols ? 1 : entry_size((struct label){b->v[i].name, b->v[i].value}));
         else
             scope_entry(&r, places[i]);
     }
     if (r.n_ops > MAX_OPS)
         return form_blank(b->arena, FORM_UNSENDABLE);
 
-    struct form *out = arena_alloc(b->arena, sizeof(*out) + r.n_ops * sizeof(*r.ops) + r.bytes);
-    *out = (struct form){.bytes = (uint32_t)r.bytes, .n_ops = (uint16_t)r.n_ops, .kind = FORM_SERIES};
+    struct form *out =
+        arena_alloc(b->arena, sizeof(*out) + r.n_ops * sizeof(*r.ops) + (f->symbols ? r.bytes * PAIR_BYTES : r.bytes));
+    *out = (struct form){.bytes = (uint32_t)own_size(f, b, places), .n_ops = (uint16_t)r.n_ops, .kind = FORM_SERIES};
     if (r.n_ops)
         memcpy(out->ops, r.ops, r.n_ops * sizeof(*r.ops));
     uint8_t *p = (uint8_t *)(out->ops + out->n_ops);
     for (uint32_t i = 0; i < b->n; i++) {
         if (places[i] == OWN)
-            p = put_entry(p, (struct label){b->v[i].name, b->v[i].value});
+            p = put_label(f, p, (struct label){b->v[i].name, b->v[i].value});
     }
     return out;
 }
@@ -369,6 +424,8 @@ static struct form *compile(struct forms *f, const struct intern_view *view, uin
                             bool compact, bool *one_scope)
 {
     arena_reset(&f->scratch);
+    if (f->symbols)
+        symbols_tidy(f->symbols);
     struct labels_builder b;
     labels_builder_init(&b, &f->scratch);
     struct labels own = intern_labels(view, metric, &f->scratch);
@@ -383,19 +440,21 @@ static struct form *compile(struct forms *f, const struct intern_view *view, uin
         return form_blank(&f->scratch, FORM_DROPPED);
     struct table t = table_make(f, s->labels, &f->scratch);
     uint32_t *places = entry_places(&b, &t);
-    if (own_size(&b, places) > MAX_FORM_BYTES)
+    if (own_size(f, &b, places) > MAX_FORM_BYTES)
         return form_blank(&f->scratch, FORM_UNSENDABLE);
     struct form *out = NULL;
     if (compact)
         out = form_compact(&b, places, own, intern_get(view, metric)->flags & METRIC_NAMED);
-    return out ? out : form_encoded_from(&b, places);
+    return out ? out : form_encoded_from(f, &b, places);
 }
 
 static uint32_t keep(struct forms *f, const struct form *made)
 {
     void *p;
-    uint32_t handle = slab_alloc(&f->slab, form_size(made), &p);
-    memcpy(p, made, form_size(made));
+    uint32_t handle = slab_alloc(&f->slab, form_size(f, made), &p);
+    memcpy(p, made, form_size(f, made));
+    if (made->kind == FORM_SERIES && f->symbols)
+        hold_pairs(f, form_symbols(made), form_pairs(made));
     return handle;
 }
 
@@ -406,7 +465,10 @@ static struct form *form_at(const struct forms *f, uint32_t handle)
 
 static void form_drop(struct forms *f, uint32_t handle)
 {
-    slab_free(&f->slab, handle, form_size(form_at(f, handle)));
+    const struct form *form = form_at(f, handle);
+    if (form->kind == FORM_SERIES && f->symbols)
+        let_go_of_pairs(f, form_symbols(form), form_pairs(form));
+    slab_free(&f->slab, handle, form_size(f, form));
 }
 
 /* ---- pairs ------------------------------------------------------------------------------------------------------- */
@@ -594,6 +656,7 @@ static void scope_gone(void *ctx, void *form)
     struct scope_form *sf = form;
     while (sf->first_pair)
         pair_remove(f, sf->first_pair);
+    let_go_of_pairs(f, (const uint32_t *)(const void *)sf->encoded, sf->n);
     f->scope_bytes -= sizeof(*sf) + (sf->n + 1) * sizeof(uint32_t) + sf->offsets[sf->n];
     free(sf);
     f->swept = true;
@@ -604,11 +667,11 @@ static void settle(struct forms *f)
     slab_settle_begin(&f->slab);
     for (size_t i = 0; i < f->n_metrics; i++) {
         if (f->by_metric[i] >= SLAB_FIRST)
-            f->by_metric[i] = slab_settle(&f->slab, f->by_metric[i], form_size(form_at(f, f->by_metric[i])));
+            f->by_metric[i] = slab_settle(&f->slab, f->by_metric[i], form_size(f, form_at(f, f->by_metric[i])));
     }
     for (size_t i = 1; i < f->n_pairs; i++) {
         if (f->pairs[i].form != SLAB_NONE)
-            f->pairs[i].form = slab_settle(&f->slab, f->pairs[i].form, form_size(form_at(f, f->pairs[i].form)));
+            f->pairs[i].form = slab_settle(&f->slab, f->pairs[i].form, form_size(f, form_at(f, f->pairs[i].form)));
     }
     slab_settle_end(&f->slab);
 }
@@ -671,10 +734,13 @@ void forms_rebase(struct forms *f, struct labels externals, const struct relabel
     f->rules = rules && rules->n ? rules : NULL;
 }
 
-void forms_reset(struct forms *f, struct labels externals, const struct relabel_rules *rules)
+void forms_reset(struct forms *f, struct labels externals, const struct relabel_rules *rules, struct symbols *symbols)
 {
     scope_table_slot(f->scopes, f->slot, NULL, NULL);
     forget(f);
+    if (f->symbols)
+        symbols_clear(f->symbols);
+    f->symbols = symbols;
     forms_rebase(f, externals, rules);
     scope_table_slot(f->scopes, f->slot, scope_gone, f);
 }

@@ -1,4 +1,4 @@
-/* form: prepared forms of remote write 1.0 label sets. See form.c for the idea and the layout. */
+/* form: prepared forms of label sets, of remote write 1.0 and 2.0. See form.c for the idea and the layout. */
 #ifndef SINK_FORM_INT_H
 #define SINK_FORM_INT_H
 
@@ -11,6 +11,7 @@
 #include "base/slab.h"
 #include "model/batch.h"
 #include "plan/relabel_rules.h"
+#include "sink/remote_write/symbols_int.h"
 
 enum form_kind {
     FORM_SERIES,
@@ -39,17 +40,19 @@ struct form_op {
 
 struct form {
     uint32_t names; /* the scope's name set that it is for; 0: it is one pair's */
-    uint32_t bytes; /* of the metric's own; FORM_SCOPED: the first pair of this metric; FORM_COMPACT: which of the
-                     * metric's labels is the name that has no entry in its table, or FORM_NO_NAME */
+    uint32_t
+        bytes; /* of the metric's own, in a message at most; FORM_SCOPED: the first pair of this metric; FORM_COMPACT:
+                * which of the metric's labels is the name that has no entry in its table, or FORM_NO_NAME */
     uint16_t n_ops;
     uint16_t kind;
     struct form_op ops[]; /* FORM_SERIES: the metric's bytes follow */
 };
 
-/* The scope's labels and the external labels that are absent from it, each as the label entry of a TimeSeries. */
+/* The scope's labels and the external labels that are absent from it, each as the label entry of a TimeSeries; 2.0: as
+ * two symbols. */
 struct scope_form {
-    uint32_t n; /* entries */
-    uint32_t bytes;
+    uint32_t n;          /* entries */
+    uint32_t bytes;      /* in a message, at most */
     uint32_t first_pair; /* of this scope, in the table of pairs */
     uint32_t *offsets;   /* n + 1, into encoded */
     const uint8_t *encoded;
@@ -72,6 +75,7 @@ struct forms {
     struct intern *intern;
     struct scope_table *scopes;
     int slot;
+    struct symbols *symbols;           /* NULL: forms are bytes of 1.0; else pairs of symbols of these */
     struct labels externals;           /* borrowed from the plan, as the rules */
     const struct relabel_rules *rules; /* NULL: none */
 
@@ -92,12 +96,13 @@ struct forms {
     size_t scope_bytes;
 };
 
-/* Takes the scopes' slot and listens to sweeps. */
+/* Takes the scopes' slot and listens to sweeps. Forms are those of 1.0. */
 void forms_init(struct forms *f, struct intern *in, struct scope_table *scopes, int slot, struct labels externals,
                 const struct relabel_rules *rules);
 void forms_release(struct forms *f);
-/* Other external labels or rules: every form is forgotten and made again when it is needed. */
-void forms_reset(struct forms *f, struct labels externals, const struct relabel_rules *rules);
+/* Other external labels, rules or protocol: every form is forgotten and made again when it is needed; of the symbols
+ * none is left. */
+void forms_reset(struct forms *f, struct labels externals, const struct relabel_rules *rules, struct symbols *symbols);
 /* The same labels and rules at another address. */
 void forms_rebase(struct forms *f, struct labels externals, const struct relabel_rules *rules);
 /* Before each batch: by_metric covers every id, and what a sweep left behind is compacted. */
@@ -123,6 +128,12 @@ static inline const struct form *forms_quick(const struct forms *f, uint32_t met
     if (LIKELY(handle >= SLAB_FIRST))
         return slab_get(&f->slab, handle);
     return handle == SLAB_NONE ? NULL : f->shared[handle].form;
+}
+
+/* 2.0: the metric's own labels, two symbols each. */
+static inline const uint32_t *form_symbols(const struct form *f)
+{
+    return (const uint32_t *)(const void *)(f->ops + f->n_ops);
 }
 
 static inline const uint8_t *form_encoded(const struct form *f)

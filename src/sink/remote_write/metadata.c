@@ -6,7 +6,8 @@
  * At most metadata_config.max_samples_per_send entries a request, one request in flight, on a connection of its
  * own; lanes do not wait for it. Metadata is said anew every minute, so it is neither spooled nor in the ledger:
  * retries are those of samples, a refusal is logged and forgotten, and while a round is still on its way the next
- * one is left out, as in the original, whose loop stands still for that time.
+ * one is left out, as in the original, whose loop stands still for that time. Remote write 2.0 has metadata with each
+ * series (encode2.c) and needs none of this.
  *
  * On the thread of the one worker that is given metadata.
  */
@@ -159,7 +160,7 @@ static void send_chunk(struct metadata *m)
     }
     if (m->at == m->n)
         return;
-    int n = remote_write_headers(COMPRESS_SNAPPY, m->attempt, m->attempt_text, m->headers);
+    int n = remote_write_headers(REMOTE_WRITE_PROTOCOL_1, COMPRESS_SNAPPY, m->attempt, m->attempt_text, m->headers);
     m->http = (struct http_request){
         .method = "POST",
         .headers = m->headers,
@@ -178,7 +179,7 @@ void remote_write_metadata(struct remote_write *rw, const struct family *familie
 {
     struct metadata *m = rw->metadata;
     uint32_t most = rw->config->metadata_max_samples_per_send;
-    if (!rw->config->metadata_send || !m || m->at < m->n)
+    if (!rw->config->metadata_send || rw->protocol != REMOTE_WRITE_PROTOCOL_1 || !m || m->at < m->n)
         return;
     if (most == 0)
         most = 1;

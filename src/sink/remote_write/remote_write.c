@@ -8,6 +8,7 @@
  * A reload (remote_write_update) exchanges the plan below a running destination. What is in flight finishes with the
  * options that it began with: a lane holds the plan that its peer's options lie in, and changes both before its next
  * request. Prepared forms are forgotten only if external labels or the rules differ; series go on without markers.
+ * What a destination turned out not to take, 2.0 or zstd, is tried again.
  *
  * Draining is an ordinary run with batches sealed at once; it has an end when every lane's ledger says that nothing
  * waits. Closing ends requests without waiting for their answers (they stay in the spool), hands the lanes' bytes
@@ -66,6 +67,31 @@ enum err remote_write_peer(struct remote_write *rw, struct http_peer **out, stru
     return http_peer_new(rw->http, rw->config->url, &rw->config->http, out, d);
 }
 
+/* ---- protocol ---------------------------------------------------------------------------------------------------- */
+
+/* Forms are forgotten: labels, rules or protocol changed. */
+static void reset_forms(struct remote_write *rw)
+{
+    struct symbols *symbols = rw->protocol == REMOTE_WRITE_PROTOCOL_2 ? &rw->two.symbols : NULL;
+    blocks_release(&rw->two.blocks);
+    forms_reset(&rw->forms, rw->plan->external_labels, rw->config->write_relabel, symbols);
+    if (symbols)
+        encoder2_start(&rw->two, rw->intern);
+}
+
+void remote_write_speak(struct remote_write *rw, uint32_t protocol, enum compression compression)
+{
+    bool other = protocol != rw->protocol;
+    rw->protocol = protocol;
+    rw->compression = compression;
+    for (uint32_t i = 0; i < LANES; i++) {
+        if (rw->lanes[i])
+            spool_lane_set_encoding(rw->lanes[i]->spool, protocol, compression);
+    }
+    if (other)
+        reset_forms(rw);
+}
+
 /* ---- lanes ------------------------------------------------------------------------------------------------------- */
 
 static void lane_ready(void *ctx)
@@ -92,6 +118,7 @@ static enum err lane_open(struct remote_write *rw, uint32_t number, struct diag 
         return err;
     }
     rw->lanes[number] = l;
+    spool_lane_set_encoding(l->spool, rw->protocol, rw->compression);
     remote_write_lane_changed(l);
     return OK;
 }
@@ -170,6 +197,7 @@ static void remote_write_free(struct remote_write *rw)
     timer_stop(&rw->close_timer);
     metadata_free(rw->metadata);
     forms_release(&rw->forms);
+    encoder2_stop(&rw->two);
     compressor_release(&rw->compressor);
     remote_write_counters_release(rw);
     buf_release(&rw->url);
@@ -257,10 +285,16 @@ enum err remote_write_new(const struct remote_write_options *o, struct remote_wr
     rw->n_workers = o->n_workers;
     rw->plan = plan_ref(o->plan);
     rw->config = o->config;
+    rw->intern = o->intern;
+    rw->protocol = REMOTE_WRITE_PROTOCOL_1;
+    rw->compression = rw->wanted_compression = o->compression == COMPRESS_ZSTD ? COMPRESS_ZSTD : COMPRESS_SNAPPY;
+    rw->signing = o->signing;
+    rw->said = o->shared ? &o->shared->said : NULL;
     rw->random = (clock_mono_ns() ^ (uint64_t)(uintptr_t)rw) | 1;
     rw->max_in_flight = share_of_shards(rw);
     print_url(o->config->url, &rw->url);
     forms_init(&rw->forms, o->intern, o->scopes, o->slot, o->plan->external_labels, o->config->write_relabel);
+    remote_write_speak(rw, remote_write_protocol(o->config), rw->compression);
     remote_write_counters_init(rw);
     rw->metadata = metadata_new(rw);
     err = open_lanes_with_data(rw, d);
@@ -286,10 +320,13 @@ void remote_write_update(struct remote_write *rw, struct plan *plan, const struc
     rw->plan = plan_ref(plan);
     rw->config = config;
     rw->max_in_flight = share_of_shards(rw);
-    if (same_shape)
-        forms_rebase(&rw->forms, plan->external_labels, config->write_relabel);
-    else
-        forms_reset(&rw->forms, plan->external_labels, config->write_relabel);
+    forms_rebase(&rw->forms, plan->external_labels, config->write_relabel);
+    if (!same_shape)
+        reset_forms(rw);
+    rw->zstd_taken = false;
+    if (rw->said)
+        atomic_store(rw->said, 0);
+    remote_write_speak(rw, remote_write_protocol(config), rw->wanted_compression);
     remote_write_counters_config(rw);
     plan_unref(old);
     lanes_take_turns(rw);
@@ -300,6 +337,8 @@ void remote_write_status(const struct remote_write *rw, struct arena *a, struct 
     *out = (struct remote_write_status){
         .in_flight = rw->in_flight,
         .last_http_status = rw->last_status,
+        .fell_to_1 = rw->protocol != remote_write_protocol(rw->config),
+        .fell_to_snappy = rw->compression != rw->wanted_compression,
         .last_error = str_dup(a, buf_view(&rw->last_error)),
         .last_success_ms = rw->last_success_ms,
         .last_error_ms = rw->last_error_ms,

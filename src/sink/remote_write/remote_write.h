@@ -1,5 +1,5 @@
 /* remote_write: a worker's half of one remote-write destination: the encoder that appends batches to the open batch
- * of their lane, and the senders, one request in flight per lane (Prometheus Remote-Write 1.0 specification).
+ * of their lane, and the senders, one request in flight per lane (Prometheus Remote-Write 1.0 and 2.0 specifications).
  * Everything on the worker's thread.
  */
 #ifndef SINK_REMOTE_WRITE_H
@@ -14,16 +14,40 @@
 
 struct remote_write;
 
+/* Numbers of spool_request.protocol. */
+enum { REMOTE_WRITE_PROTOCOL_1 = 1, REMOTE_WRITE_PROTOCOL_2 = 2 };
+
+static inline uint32_t remote_write_protocol(const struct plan_remote_write *config)
+{
+    return config->message == REMOTE_WRITE_2 ? REMOTE_WRITE_PROTOCOL_2 : REMOTE_WRITE_PROTOCOL_1;
+}
+
+/* How requests of a destination are signed. */
+struct remote_write_signing {
+    struct http_signer *signer; /* NULL: not at all; outlives the destination */
+    /* The destination refused a signature or its credentials (401, 403 ..): look for new ones. `date` is the Date of
+     * its answer, for the clock. May be NULL. On the worker's thread. */
+    void (*refused)(struct http_signer *signer, struct str date, struct str words);
+};
+
+/* What the destination's workers have told already, so that each thing is said once; zero at first. */
+struct remote_write_shared {
+    _Atomic uint32_t said;
+};
+
 struct remote_write_options {
     struct loop *loop;
     struct http_client *http;
     struct intern *intern;
     struct scope_table *scopes;
-    int slot;                  /* of the scopes' forms; unique per destination of this worker */
-    struct spool *spool;       /* shared by the workers, each with its own lanes */
+    int slot;                   /* of the scopes' forms; unique per destination of this worker */
+    struct spool *spool;        /* shared by the workers, each with its own lanes */
     uint32_t worker, n_workers; /* lanes l with l % n_workers == worker are ours */
-    struct plan *plan;         /* referenced by the sink */
+    struct plan *plan;          /* referenced by the sink */
     const struct plan_remote_write *config;
+    enum compression compression; /* to begin with: COMPRESS_ZSTD, else snappy */
+    struct remote_write_signing signing;
+    struct remote_write_shared *shared; /* of all workers; NULL: none */
     struct log *log;
     struct counters *counters;
 };

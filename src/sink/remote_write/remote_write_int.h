@@ -5,6 +5,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "loop/loop.h"
+#include "sink/remote_write/encode_int.h"
 #include "sink/remote_write/form_int.h"
 #include "sink/remote_write/remote_write.h"
 
@@ -20,7 +21,8 @@ struct remote_write_counters {
     struct counter *pending, *highest, *highest_sent, *shards, *shards_max, *shards_min, *shards_desired, *max_samples;
     struct counter *retries_network, *retries_5xx, *retries_429;
     struct counter *splits, *split_pauses, *unsendable, *unspooled, *form_bytes;
-    struct counter_histogram *duration;
+    struct counter *exemplars, *histograms, *dropped_histograms, *fallbacks, *retries_signature;
+    struct counter_histogram *duration, *to_ack;
 };
 
 enum lane_state {
@@ -45,12 +47,16 @@ struct lane {
     struct buf answer;
     struct timer timer;
     uint64_t started_ns;
+    uint32_t protocol; /* of the body */
+    enum compression compression;
 
     const struct spool_request *request; /* the one that is being delivered; NULL: none */
     struct spool_outcome outcome;        /* of the parts that are over */
     bool split;
-    uint32_t part, taken;   /* with split: the border that is being sent; parts that were accepted */
-    uint32_t sent, too_old; /* samples of this part that are in the body, and that were left out of it */
+    uint32_t part, taken; /* with split: the border that is being sent; parts that were accepted */
+    /* Samples of this part that are in the body, and that were left out of it: too old, or histograms that 1.0 does not
+     * have. */
+    uint32_t sent, too_old, custom;
     struct str body;
     struct buf raw, cut; /* the message inflated, and the body that was made of it */
     uint32_t attempt;
@@ -72,8 +78,15 @@ struct remote_write {
     struct plan *plan;
     const struct plan_remote_write *config;
     struct buf url; /* for people: a password in it is masked */
+    struct intern *intern;
     struct forms forms;
+    struct encoder2 two;
     struct compressor compressor;
+    uint32_t protocol; /* what the destination is spoken to; 1 after it turned out not to take 2.0 */
+    enum compression compression, wanted_compression;
+    bool zstd_taken; /* it took a zstd request: a 400 is about something else */
+    struct remote_write_signing signing;
+    _Atomic uint32_t *said;
     struct lane *lanes[LANES];
     struct metadata *metadata;
     struct remote_write_counters count;
@@ -100,6 +113,8 @@ struct remote_write {
 /* remote_write.c */
 struct lane *remote_write_lane(struct remote_write *rw, uint32_t number); /* opened when needed; NULL: it cannot be */
 void remote_write_lane_changed(struct lane *l);                           /* its ledger moved: pending, drained */
+/* From now on batches are of this kind; open ones of another are sealed. */
+void remote_write_speak(struct remote_write *rw, uint32_t protocol, enum compression compression);
 enum err remote_write_peer(struct remote_write *rw, struct http_peer **out, struct diag *d) MUST_USE;
 uint64_t remote_write_random(struct remote_write *rw);
 
@@ -111,7 +126,8 @@ void lane_wake(struct lane *l); /* look for something to send */
 void lane_stop(struct lane *l); /* end what runs, and send no more */
 void lanes_take_turns(struct remote_write *rw);
 /* The fields of a request of ours; text holds the attempt's number while it runs. Returns how many. */
-int remote_write_headers(enum compression kind, uint32_t attempt, char text[12], struct http_header headers[4]);
+int remote_write_headers(uint32_t protocol, enum compression kind, uint32_t attempt, char text[12],
+                         struct http_header headers[4]);
 
 /* metadata.c */
 struct metadata *metadata_new(struct remote_write *rw);

@@ -2,6 +2,7 @@
 #ifndef SINK_REMOTE_WRITE_STATUS_H
 #define SINK_REMOTE_WRITE_STATUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -9,7 +10,8 @@
 struct remote_write_status {
     uint32_t in_flight, backing_off;
     int last_http_status;
-    struct str last_error;  /* the destination's words; in the caller's arena */
+    bool fell_to_1, fell_to_snappy; /* the destination does not take 2.0, or zstd, as it was to */
+    struct str last_error;          /* the destination's words; in the caller's arena */
     int64_t last_success_ms, last_error_ms;
 };
 

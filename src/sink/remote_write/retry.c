@@ -4,7 +4,9 @@
  *   no answer, 5xx               ask again
  *   429                          ask again, unless retry_on_http_429 was set to false; the original asks only if it is
  * true everything else              refused: other 4xx, 1xx, a 3xx that is left over because follow_redirects is
- * false or the redirects have no end. 415 has nothing to fall back to in 1.0
+ * false or the redirects have no end
+ *
+ * What falls back (415, a 2xx that does not speak 2.0) and what a signature adds (401, 403) is decided by the sender.
  *
  * Of the refusals 400, 409 and 422 say that samples are bad: those of one target, as a rule, so it is worth asking
  * for each target alone. 413 says that the request is too large, and its parts are smaller. The others (401, 403,
@@ -49,7 +51,42 @@ bool answer_leaves_doubt(const struct http_response *r)
 {
     if (r->err == OK)
         return r->status == 502 || r->status == 504;
-    return r->err != ERR_CANCELED && r->connected;
+    return r->err != ERR_CANCELED && r->err != ERR_AGAIN && r->connected;
+}
+
+struct written answer_written(const struct http_response *r)
+{
+    static const struct str samples = STR("X-Prometheus-Remote-Write-Samples-Written"),
+                            histograms = STR("X-Prometheus-Remote-Write-Histograms-Written"),
+                            exemplars = STR("X-Prometheus-Remote-Write-Exemplars-Written");
+    struct written w = {0};
+    for (int i = 0; i < r->n_headers; i++) {
+        const struct http_header *h = &r->headers[i];
+        uint64_t n;
+        bool counts = str_eq_nocase(h->name, samples) || str_eq_nocase(h->name, histograms);
+        if ((!counts && !str_eq_nocase(h->name, exemplars)) || str_trim(h->value).n == 0)
+            continue;
+        w.any = true;
+        if (counts && num_parse_u64(str_trim(h->value), &n) == OK)
+            w.samples += n < UINT32_MAX ? n : UINT32_MAX;
+    }
+    return w;
+}
+
+bool answer_refuses_signature(const struct http_response *r)
+{
+    static const char *const words[] = {"SignatureDoesNotMatch", "InvalidSignature",    "ExpiredToken",
+                                        "RequestExpired",        "UnrecognizedClient",  "InvalidClientTokenId",
+                                        "security token",        "IncompleteSignature", "RequestTimeTooSkewed"};
+    if (r->err != OK)
+        return false;
+    if (r->status == 401 || r->status == 403)
+        return true;
+    for (size_t i = 0; r->status == 400 && r->body && i < COUNT_OF(words); i++) {
+        if (memmem(r->body->p, r->body->n, words[i], strlen(words[i])))
+            return true;
+    }
+    return false;
 }
 
 /* ---- Retry-After ------------------------------------------------------------------------------------------------- */

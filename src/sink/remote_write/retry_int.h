@@ -21,6 +21,15 @@ bool answer_may_split(int status);
 /* The request may have been carried out although the answer does not say so. */
 bool answer_leaves_doubt(const struct http_response *r);
 
+/* What X-Prometheus-Remote-Write-*-Written of an answer say. */
+struct written {
+    bool any;         /* of the fields is there: the destination speaks 2.0 */
+    uint64_t samples; /* histograms included */
+};
+struct written answer_written(const struct http_response *r);
+/* A signature or its credentials were refused: by status, or by the words of a 400 as AWS has them. */
+bool answer_refuses_signature(const struct http_response *r);
+
 /* Milliseconds from now, at most an hour; 0 when the header is absent, malformed or not in the future. */
 uint64_t retry_after_ms(struct str header, int64_t wall_ms);
 /* The wait before the next attempt; *backoff_ms (0 at first) becomes the base of the one after it. */

@@ -19,6 +19,14 @@
  * dropped{maybe_delivered}. A repeat that is taken stores the same samples once, so it counts as delivered and
  * nothing else.
  *
+ * A destination that answers a request of 2.0 with 415, or with a 2xx that does not say how much was written, does not
+ * speak 2.0: the same samples go again in 1.0, at once, as does everything later, and what waits is said anew when its
+ * turn comes. The same for zstd (415, or 400 to the first of them) and snappy. A 400 that says that some samples were
+ * written has looked at each, so the rest is not sent again.
+ *
+ * 401 and 403 of a destination whose requests are signed, and what AWS says of signatures in a 400, are about
+ * credentials or clocks, which change: the samples wait as they do for a failing destination.
+ *
  * Outcomes are gathered in the lane until every sample of the request has one, and handed to the spool in one go.
  * Stopping in between leaves the request waiting: it is sent again, whole, by the next process.
  *
@@ -65,51 +73,75 @@ static bool inflate(struct lane *l)
     return compress_decode(&l->rw->compressor, r->compression, r->body, r->raw_bytes, &l->raw) == OK;
 }
 
-/* The bytes of the part in the inflated message; borders were checked before the split. */
-static struct str part_bytes(const struct lane *l)
+/* What of the inflated message this attempt is made of; borders were checked before the split. */
+static struct cut cut_of_part(const struct lane *l, int64_t oldest_ms)
 {
-    if (!l->split)
-        return buf_view(&l->raw);
-    const struct spool_border *b = &l->request->borders[l->part];
-    return str_from(l->raw.p + b->offset, b->bytes);
+    const struct spool_request *r = l->request;
+    struct cut c = {.message = buf_view(&l->raw),
+                    .n = l->raw.n,
+                    .oldest_ms = oldest_ms,
+                    .protocol = r->protocol,
+                    .as_protocol = r->protocol > l->rw->protocol ? l->rw->protocol : r->protocol};
+    if (l->split) {
+        c.from = r->borders[l->part].offset;
+        c.n = r->borders[l->part].bytes;
+    }
+    return c;
 }
 
-/* Sets body, sent and too_old of the part. False: nothing of it is left to send. */
+/* Compresses what was made as the destination takes it. */
+static bool set_body(struct lane *l, struct str message)
+{
+    l->compression = l->request->compression == COMPRESS_ZSTD ? l->rw->compression : l->request->compression;
+    buf_clear(&l->cut);
+    if (compress_encode(&l->rw->compressor, l->compression, message, &l->cut) != OK)
+        return false;
+    l->body = buf_view(&l->cut);
+    return true;
+}
+
+static bool cut_body(struct lane *l, int64_t oldest_ms)
+{
+    AUTO_BUF part = {0};
+    struct cut c = cut_of_part(l, oldest_ms);
+    struct cut_counts counts;
+    uint32_t all = part_samples(l);
+    if (cut_message(&c, &part, &counts) != OK || (uint64_t)counts.kept + counts.custom > all)
+        return false;
+    l->sent = counts.kept;
+    l->custom = counts.custom;
+    l->too_old = all - counts.kept - counts.custom;
+    l->protocol = c.as_protocol;
+    return l->sent && set_body(l, buf_view(&part));
+}
+
+/* Sets body, protocol and compression, sent, too_old and custom of the part. False: nothing of it is left to send. */
 static bool make_body(struct lane *l)
 {
-    int64_t oldest = oldest_allowed_ms(l->rw);
+    const struct remote_write *rw = l->rw;
+    const struct spool_request *r = l->request;
+    int64_t oldest = oldest_allowed_ms(rw);
     uint32_t all = part_samples(l);
-    bool some_old = l->request->first_ms < oldest;
+    bool some_old = r->first_ms < oldest;
     l->sent = all;
-    l->too_old = 0;
-    l->body = l->request->body;
-    if (some_old && l->request->last_ms < oldest) {
+    l->too_old = l->custom = 0;
+    l->body = r->body;
+    l->protocol = r->protocol;
+    l->compression = r->compression;
+    if (some_old && r->last_ms < oldest) {
         l->sent = 0;
         l->too_old = all;
         return false;
     }
-    if (!some_old && !l->split)
+    bool foreign = r->protocol > rw->protocol;
+    bool pressed_otherwise = r->compression == COMPRESS_ZSTD && rw->compression != COMPRESS_ZSTD;
+    if (!some_old && !l->split && !foreign && !pressed_otherwise)
         return true;
-
-    AUTO_BUF young = {0};
     if (!inflate(l))
-        return !l->split; /* a whole one may as well go as it is */
-    struct str bytes = part_bytes(l);
-    if (some_old) {
-        uint32_t kept;
-        if (cut_by_age(bytes, oldest, &young, &kept) != OK || kept > all)
-            return !l->split;
-        l->sent = kept;
-        l->too_old = all - kept;
-        bytes = buf_view(&young);
-    }
-    if (l->too_old == 0 && !l->split)
-        return true;
-    buf_clear(&l->cut);
-    if (l->sent == 0 || compress_encode(&l->rw->compressor, l->request->compression, bytes, &l->cut) != OK)
-        return false;
-    l->body = buf_view(&l->cut);
-    return true;
+        return !l->split && !foreign; /* a whole one may as well go as it is */
+    if (some_old || l->split || foreign)
+        return cut_body(l, oldest);
+    return set_body(l, buf_view(&l->raw));
 }
 
 static void trim(struct buf *b)
@@ -204,11 +236,16 @@ static void log_pause(struct lane *l)
 
 /* ---- one part ---------------------------------------------------------------------------------------------------- */
 
-int remote_write_headers(enum compression kind, uint32_t attempt, char text[12], struct http_header headers[4])
+int remote_write_headers(uint32_t protocol, enum compression kind, uint32_t attempt, char text[12],
+                         struct http_header headers[4])
 {
+    bool two = protocol == REMOTE_WRITE_PROTOCOL_2;
     headers[0] = (struct http_header){.name = STR("Content-Encoding"), .value = str_c(compression_name(kind))};
-    headers[1] = (struct http_header){.name = STR("Content-Type"), .value = STR("application/x-protobuf")};
-    headers[2] = (struct http_header){.name = STR("X-Prometheus-Remote-Write-Version"), .value = STR("0.1.0")};
+    headers[1] = (struct http_header){.name = STR("Content-Type"),
+                                      .value = two ? STR("application/x-protobuf;proto=io.prometheus.write.v2.Request")
+                                                   : STR("application/x-protobuf")};
+    headers[2] = (struct http_header){.name = STR("X-Prometheus-Remote-Write-Version"),
+                                      .value = two ? STR("2.0.0") : STR("0.1.0")};
     if (!attempt)
         return 3;
     size_t n = (size_t)snprintf(text, 12, "%u", attempt);
@@ -256,7 +293,7 @@ static void post(struct lane *l)
         back_off(l, retry_wait_ms(&l->backoff_ms, &rw->config->queue, 0, remote_write_random(rw)));
         return;
     }
-    int n = remote_write_headers(l->request->compression, l->attempt, l->attempt_text, l->headers);
+    int n = remote_write_headers(l->protocol, l->compression, l->attempt, l->attempt_text, l->headers);
     l->http = (struct http_request){
         .method = "POST",
         .headers = l->headers,
@@ -274,21 +311,21 @@ static void post(struct lane *l)
     http_start(l->peer, &l->http);
 }
 
-/* The part has its outcome. True: the request has one more part. */
-static bool part_over(struct lane *l, enum answer answer)
+/* The part has its outcome: of what was sent, `taken` were. True: the request has one more part. */
+static bool part_over(struct lane *l, uint32_t taken)
 {
     struct remote_write *rw = l->rw;
+    uint32_t refused = l->sent - taken;
     l->outcome.dropped[DROP_TOO_OLD] += l->too_old;
+    l->outcome.dropped[DROP_HISTOGRAM] += l->custom;
     counter_add(rw->count.dropped_too_old, l->too_old);
+    counter_add(rw->count.dropped_histograms, l->custom);
     if (l->too_old)
         log_too_old(l);
-    if (answer == ANSWER_TAKEN) {
-        l->outcome.delivered += l->sent;
-        l->taken += l->sent > 0;
-    } else {
-        l->outcome.dropped[l->unsure || l->part_unsure ? DROP_MAYBE_DELIVERED : DROP_REFUSED] += l->sent;
-        counter_add(rw->count.failed, l->sent);
-    }
+    l->outcome.delivered += taken;
+    l->taken += taken > 0;
+    l->outcome.dropped[l->unsure || l->part_unsure ? DROP_MAYBE_DELIVERED : DROP_REFUSED] += refused;
+    counter_add(rw->count.failed, refused);
     l->part_unsure = false;
     l->attempt = 0;
     l->backoff_ms = 0;
@@ -345,7 +382,7 @@ static void lane_go(struct lane *l)
             post(l);
             return;
         }
-        if (!part_over(l, ANSWER_REFUSED))
+        if (!part_over(l, 0))
             request_over(l);
     }
 }
@@ -379,6 +416,7 @@ static void answer_retry(struct lane *l, const struct http_response *response)
     struct remote_write *rw = l->rw;
     counter_inc(response->err             ? rw->count.retries_network
                 : response->status == 429 ? rw->count.retries_429
+                : response->status < 500  ? rw->count.retries_signature
                                           : rw->count.retries_5xx);
     if (answer_leaves_doubt(response)) {
         l->unsure |= !l->split;
@@ -409,8 +447,38 @@ static bool may_split(struct lane *l, int status)
            inflate(l) && borders_fit(l);
 }
 
-static void answer_refused(struct lane *l, const struct http_response *response)
+static void over(struct lane *l, uint32_t taken)
 {
+    if (!part_over(l, taken))
+        request_over(l);
+}
+
+static void answer_taken(struct lane *l, const struct http_response *response, const struct written *w)
+{
+    struct remote_write *rw = l->rw;
+    uint32_t taken = l->sent;
+    if (l->protocol == REMOTE_WRITE_PROTOCOL_2 && w->samples < taken)
+        taken = (uint32_t)w->samples;
+    rw->zstd_taken |= l->compression == COMPRESS_ZSTD;
+    note_success(rw, response);
+    if (taken < l->sent) {
+        note_failure(rw, response);
+        log_refusal(l, "the destination says that it wrote fewer samples; the rest is dropped");
+    }
+    int64_t age_ms = clock_wall_ms() - l->request->first_ms;
+    counter_histogram_observe(rw->count.to_ack, age_ms > 0 ? (double)age_ms / 1e3 : 0);
+    over(l, taken);
+}
+
+static void answer_refused(struct lane *l, const struct http_response *response, const struct written *w)
+{
+    bool two = l->protocol == REMOTE_WRITE_PROTOCOL_2;
+    uint32_t taken = !two ? 0 : w->samples < l->sent ? (uint32_t)w->samples : l->sent;
+    if (taken) {
+        log_refusal(l, "the destination wrote some of them; the rest is dropped");
+        over(l, taken);
+        return;
+    }
     if (may_split(l, response->status)) {
         log_refusal(l, "each scrape of the request is sent alone");
         counter_inc(l->rw->count.splits);
@@ -420,8 +488,54 @@ static void answer_refused(struct lane *l, const struct http_response *response)
         return;
     }
     log_refusal(l, l->unsure || l->part_unsure ? "dropped; an earlier attempt may have delivered them" : "dropped");
-    if (!part_over(l, ANSWER_REFUSED))
-        request_over(l);
+    over(l, 0);
+}
+
+/* ---- falling back ------------------------------------------------------------------------------------------------ */
+
+enum { SAID_1 = 1, SAID_SNAPPY = 2 };
+
+static void fall_back(struct lane *l, const struct http_response *response, uint32_t what, const char *text)
+{
+    struct remote_write *rw = l->rw;
+    counter_inc(rw->count.fallbacks);
+    if (rw->said && atomic_fetch_or(rw->said, what) & what)
+        return;
+    log_warn(rw->log, text, F_STR("remote_name", rw->config->name), F_STR("url", buf_view(&rw->url)),
+             F_INT("status", response->status), F_C("next", "what waits is sent so too; tried again after a reload"));
+}
+
+/* The answer says that the destination does not take what this request is: the next attempt is something else, of the
+ * same samples. zstd goes before 2.0, since either may be what a 415 means. */
+static bool falls_back(struct lane *l, const struct http_response *response, const struct written *w)
+{
+    struct remote_write *rw = l->rw;
+    int status = response->err ? 0 : response->status;
+    bool zstd = l->compression == COMPRESS_ZSTD && (status == 415 || (status == 400 && !rw->zstd_taken));
+    bool two = l->protocol == REMOTE_WRITE_PROTOCOL_2 && (status == 415 || (status / 100 == 2 && !w->any));
+    if (zstd) {
+        if (rw->compression == COMPRESS_ZSTD) {
+            fall_back(l, response, SAID_SNAPPY, "The destination does not take zstd: snappy from now on");
+            remote_write_speak(rw, rw->protocol, COMPRESS_SNAPPY);
+        }
+        return true;
+    }
+    if (two && rw->protocol == REMOTE_WRITE_PROTOCOL_2) {
+        fall_back(l, response, SAID_1, "The destination does not speak remote write 2.0: 1.0 from now on");
+        remote_write_speak(rw, REMOTE_WRITE_PROTOCOL_1, rw->compression);
+    }
+    return two;
+}
+
+/* Not the samples are refused but who sends them: new credentials may be had, so they wait as for a failure. */
+static bool signature_refused(struct lane *l, const struct http_response *response)
+{
+    struct remote_write *rw = l->rw;
+    if (!rw->signing.signer || !answer_refuses_signature(response))
+        return false;
+    if (rw->signing.refused)
+        rw->signing.refused(rw->signing.signer, response->date, response->body ? buf_view(response->body) : STR_NONE);
+    return true;
 }
 
 static void request_done(struct http_request *http, const struct http_response *response)
@@ -429,23 +543,27 @@ static void request_done(struct http_request *http, const struct http_response *
     struct lane *l = CONTAINER_OF(http, struct lane, http);
     struct remote_write *rw = l->rw;
     enum answer answer = answer_of(response, &rw->config->queue);
+    struct written w = answer_written(response);
     l->state = LANE_IDLE;
     rw->in_flight--;
     if (answer == ANSWER_CANCELED || rw->closing)
         return; /* the client is being freed: the request stays waiting */
     counter_histogram_observe(rw->count.duration, (double)(clock_mono_ns() - l->started_ns) / 1e9);
-    if (answer != ANSWER_RETRY)
+    if (answer == ANSWER_REFUSED && signature_refused(l, response))
+        answer = ANSWER_RETRY;
+    if (falls_back(l, response, &w)) {
+        counter_add(rw->count.retried, l->sent);
+    } else if (answer == ANSWER_TAKEN) {
         counter_add(rw->count.bytes, l->body.n);
-    if (answer == ANSWER_TAKEN) {
-        note_success(rw, response);
-        if (!part_over(l, answer))
-            request_over(l);
+        answer_taken(l, response, &w);
     } else {
         note_failure(rw, response);
-        if (answer == ANSWER_RETRY)
+        if (answer == ANSWER_RETRY) {
             answer_retry(l, response);
-        else
-            answer_refused(l, response);
+        } else {
+            counter_add(rw->count.bytes, l->body.n);
+            answer_refused(l, response, &w);
+        }
     }
     lanes_take_turns(rw);
     lane_wake(l);

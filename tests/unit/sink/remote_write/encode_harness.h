@@ -21,6 +21,18 @@ struct harness {
     struct arena arena; /* of labels in a test */
 };
 
+static uint32_t harness_protocol = REMOTE_WRITE_PROTOCOL_1; /* of harness_new */
+
+/* Other external labels. */
+static inline void harness_reset(struct harness *h, struct labels externals, const struct relabel_rules *rules)
+{
+    bool two = harness_protocol == REMOTE_WRITE_PROTOCOL_2;
+    blocks_release(&h->rw->two.blocks);
+    forms_reset(&h->rw->forms, externals, rules, two ? &h->rw->two.symbols : NULL);
+    if (two)
+        encoder2_start(&h->rw->two, h->intern);
+}
+
 static inline struct harness harness_new(struct labels externals, const struct relabel_rules *rules)
 {
     struct harness h = {.intern = intern_new(), .scopes = scope_table_new(), .spool = mem_alloc(sizeof(*h.spool))};
@@ -36,10 +48,15 @@ static inline struct harness harness_new(struct labels externals, const struct r
     h.rw->config = h.config;
     h.rw->consumer.append = remote_write_append;
     remote_write_counters_init(h.rw);
+    h.rw->intern = h.intern;
+    h.rw->protocol = harness_protocol;
     forms_init(&h.rw->forms, h.intern, h.scopes, 3, externals, rules);
+    if (harness_protocol == REMOTE_WRITE_PROTOCOL_2)
+        harness_reset(&h, externals, rules);
     struct lane *l = NEW(struct lane);
     l->rw = h.rw;
     CHECK(spool_lane_open(h.spool, 0, NULL, NULL, NULL, &l->spool, NULL) == OK);
+    spool_lane_set_encoding(l->spool, harness_protocol, COMPRESS_SNAPPY);
     h.rw->lanes[0] = l;
     return h;
 }
@@ -47,6 +64,7 @@ static inline struct harness harness_new(struct labels externals, const struct r
 static inline void harness_free(struct harness *h)
 {
     forms_release(&h->rw->forms);
+    encoder2_stop(&h->rw->two);
     remote_write_counters_release(h->rw);
     free(h->rw->lanes[0]);
     free(h->rw);
@@ -130,7 +148,7 @@ static inline struct labels plain_labels(struct labels metric, struct labels sco
 static inline struct message_read open_batch(struct harness *h)
 {
     struct spool_lane *l = &h->spool->lanes[0];
-    return (struct message_read){proto_read(str_from((const char *)l->room, l->n)), &h->arena};
+    return (struct message_read){.r = proto_read(str_from((const char *)l->room, l->n)), .arena = &h->arena};
 }
 
 static inline void assert_next(struct message_read *m, const char *labels, uint64_t bits, int64_t ts_ms)

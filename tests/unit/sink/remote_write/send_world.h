@@ -102,7 +102,7 @@ static inline void world_receive(void *ctx, struct http_call *call)
     assert_int_equal(compress_decode(&w->compressor, COMPRESS_SNAPPY, http_call_body(call), 4 << 20, &raw), OK);
 
     struct received m = {.call = call, .v = ARENA_ARRAY(&a, struct decoded, 5000), .raw = buf_view(&raw)};
-    struct message_read r = {proto_read(buf_view(&raw)), &a};
+    struct message_read r = {.r = proto_read(buf_view(&raw)), .arena = &a};
     bool metadata = raw.n && raw.p[0] == 0x1a;
     while (!metadata && message_next(&r, &m.v[m.n]))
         m.n++;

@@ -289,7 +289,7 @@ static void large_scrape_becomes_a_group(void **state)
         assert_true(r->samples <= 2000);
         assert_int_equal(r->n_borders, 1);
         assert_int_equal(compress_decode(&h.spool->compressor, COMPRESS_SNAPPY, r->body, r->raw_bytes, &raw), OK);
-        struct message_read m = {proto_read(buf_view(&raw)), &h.arena};
+        struct message_read m = {.r = proto_read(buf_view(&raw)), .arena = &h.arena};
         for (uint32_t k = 0; k < r->samples; k++)
             assert_next(&m, "{__name__=\"up\", job=\"j\"}", bits_of(next++), TS);
         assert_end(&m);
@@ -427,7 +427,7 @@ static void compact_forms_are_shared_and_go_with_their_last_metric(void **state)
     append_samples(&h, s, TS, samples, 1);
     assert_int_equal(h.rw->forms.by_shape.n, 0);
     assert_int_equal(forms_quick(&h.rw->forms, samples[0].metric)->kind, FORM_SERIES);
-    forms_reset(&h.rw->forms, no_labels, NULL);
+    harness_reset(&h, no_labels, NULL);
     append_samples(&h, s, TS, samples, 1);
     assert_int_equal(h.rw->forms.by_shape.n, 0);
     scope_unref(h.scopes, s);
@@ -771,8 +771,8 @@ static void world_check(struct random_world *w)
     uint32_t n_want = 0;
     for (uint32_t run = 0; run < 4; run++) {
         uint32_t scope = (uint32_t)unit_random_below(w->r, MAX_SCOPES);
-        runs[run] = (struct batch_run){
-            .scope = w->scopes[scope], .first = n, .n = (uint32_t)unit_random_below(w->r, 40)};
+        runs[run] =
+            (struct batch_run){.scope = w->scopes[scope], .first = n, .n = (uint32_t)unit_random_below(w->r, 40)};
         for (uint32_t i = 0; i < runs[run].n; i++) {
             uint32_t m = (uint32_t)unit_random_below(w->r, MAX_METRICS);
             /* now and then a metric that belongs to another name set */
@@ -810,7 +810,8 @@ static void world_check(struct random_world *w)
         arena_release(&a);
         return;
     }
-    struct message_read m = {open_batch(h).r, &a};
+    struct message_read m = open_batch(h);
+    m.arena = &a;
     for (uint32_t i = 0; i < n_want; i++) {
         struct decoded d;
         assert_true(message_next(&m, &d));
@@ -864,7 +865,7 @@ static void random_round(struct unit_random *r)
         }
         if (i == 3) {
             w.externals = random_labels(r, &a, false, false);
-            forms_reset(&h.rw->forms, w.externals, rules);
+            harness_reset(&h, w.externals, rules);
         }
     }
     for (int i = 0; i < MAX_SCOPES; i++)
@@ -912,5 +913,29 @@ int main(void)
         cmocka_unit_test(memory_per_series_and_after_churn),
         cmocka_unit_test(random_series_against_the_plain_way),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest both[] = {
+        cmocka_unit_test(metric_wins_over_scope),
+        cmocka_unit_test(upper_case_sorts_before_the_name),
+        cmocka_unit_test(empty_value_hides_the_scope),
+        cmocka_unit_test(external_labels_fill_what_is_absent),
+        cmocka_unit_test(large_labels),
+        cmocka_unit_test(values_and_times),
+        cmocka_unit_test(explicit_timestamps),
+        cmocka_unit_test(completion_is_told_once),
+        cmocka_unit_test(scrapes_stay_whole),
+        cmocka_unit_test(large_scrape_becomes_a_group),
+        cmocka_unit_test(what_fits_nowhere_is_dropped_alone),
+        cmocka_unit_test(a_compact_form_larger_than_any_request),
+        cmocka_unit_test(compact_forms_stay_within_the_room),
+        cmocka_unit_test(compact_forms_are_shared_and_go_with_their_last_metric),
+        cmocka_unit_test(compact_forms_outlive_moved_blobs_and_reused_ids),
+        cmocka_unit_test(more_shapes_than_there_are_numbers),
+        cmocka_unit_test(dropped_series_are_counted),
+        cmocka_unit_test(pairs_go_with_scope_and_metric),
+        cmocka_unit_test(beyond_the_bound_forms_are_not_kept),
+        cmocka_unit_test(random_series_against_the_plain_way),
+    };
+    int failed = cmocka_run_group_tests_name("1.0", tests, NULL, NULL);
+    harness_protocol = REMOTE_WRITE_PROTOCOL_2;
+    return failed + cmocka_run_group_tests_name("2.0", both, NULL, NULL);
 }

@@ -1,0 +1,430 @@
+/* encode2: batches become TimeSeries entries of a remote write 2.0 message, straight in the lane's open batch.
+ *
+ *   Request    = 22 00 { 22 LEN text | 2a LEN TimeSeries }        a text in front of the first entry that refers to it
+ *   TimeSeries = 0a LEN refs [ 2a LEN Metadata ] 12 LEN Sample    one sample each, always
+ *   Sample     = [ 09 value ] [ 10 timestamp ] [ 18 start ]
+ *   Metadata   = [ 08 type ] [ 18 help ] [ 20 unit ]
+ *
+ * A sample is written in two passes. The first turns its labels into numbers, in a scratch buffer, and writes the texts
+ * that the batch does not have; the second writes the entry behind them. What a text costs is thus behind the decision
+ * whether the sample fits: before it, `bytes` says what labels and metadata take at most if all of it is new. Nothing
+ * is ever taken back, but by beginning the batch, and its dictionary, anew.
+ *
+ * The labels of a scope are turned once for each run and copied from then on, in the stretches that the form names;
+ * they are the first texts of a batch, so that their numbers are short. A form with symbols costs an array load and a
+ * varint a text; a compact one (form.c) looks its texts up by content.
+ *
+ *   form   | op op | name, value | name, value |      scope   | refs of instance=.. | refs of job=.. |
+ *
+ * Metadata is that of the block of comments which the sample stands under (blocks.c). Samples of one name follow each
+ * other, so the outcome is kept until block or name changes: 12 bytes to copy.
+ *
+ * Native histograms and exemplars go through a buffer of their own, the tail: they are few and large.
+ *
+ * On the worker's thread; nothing is allocated for a sample whose form exists.
+ */
+#include "base/hash.h"
+#include "format/remote_write.h"
+#include "sink/remote_write/encode_int.h"
+#include "sink/remote_write/remote_write_int.h"
+
+#include <stdlib.h>
+
+enum {
+    ENTRY_SLACK = 128, /* above labels and metadata: headers, value, times, the symbols 0 and __name__, and what the
+                          last copies write too much */
+    LABEL_MAX = 2 * (SYMBOL_HEAD_MAX + SYMBOL_REF_MAX), /* of a label, besides its texts */
+};
+
+/* What a series says of its family, as bytes; kept while block and name stay the same. */
+struct said {
+    const struct block *block; /* NULL: under none */
+    uint32_t name;             /* number of the last name looked at; 0: none */
+    uint32_t n;
+    uint8_t bytes[16];
+};
+
+struct run2 {
+    struct encoder2 *e;
+    struct dictionary *d;
+    const struct scope_form *sf;
+    const uint8_t *scope_refs; /* NULL: not made yet */
+    uint32_t name_label;       /* number of __name__ */
+    uint32_t name;             /* of the series at hand: number of its name; 0: none */
+    uint8_t *p;                /* where texts are written */
+    struct said said;
+};
+
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+
+static inline __attribute__((always_inline)) uint8_t *put_ref(uint8_t *p, uint32_t number)
+{
+    if (LIKELY(number < 128)) {
+        *p = (uint8_t)number;
+        return p + 1;
+    }
+    p[0] = (uint8_t)(number | 128);
+    if (LIKELY(number < 128 * 128)) {
+        p[1] = (uint8_t)(number >> 7);
+        return p + 2;
+    }
+    p[1] = (uint8_t)(number >> 7 | 128);
+    p[2] = (uint8_t)(number >> 14);
+    return p + 3;
+}
+
+/* The scope's labels as references, with the texts in front: the first thing of a run that takes room. */
+static void make_scope_refs(struct run2 *r)
+{
+    struct encoder2 *e = r->e;
+    const uint32_t *symbols = (const uint32_t *)(const void *)r->sf->encoded;
+    buf_clear(&e->scope_refs);
+    buf_reserve(&e->scope_refs, 2 * SYMBOL_REF_MAX * (r->sf->n + (size_t)1) + 16); /* copies read no more than that */
+    e->scope_offsets =
+        mem_grow(e->scope_offsets, &e->cap_scope_offsets, r->sf->n + (size_t)1, sizeof(*e->scope_offsets));
+    r->name_label = dictionary_symbol(&e->symbols, r->d, e->name, &r->p);
+    uint8_t *begin = (uint8_t *)e->scope_refs.p;
+    uint8_t *p = begin;
+    for (uint32_t i = 0; i < r->sf->n; i++) {
+        e->scope_offsets[i] = (uint32_t)(p - begin);
+        p = put_ref(p, dictionary_symbol(&e->symbols, r->d, symbols[2 * i], &r->p));
+        p = put_ref(p, dictionary_symbol(&e->symbols, r->d, symbols[2 * i + 1], &r->p));
+    }
+    e->scope_offsets[r->sf->n] = (uint32_t)(p - begin);
+    r->scope_refs = begin;
+}
+
+static inline __attribute__((always_inline)) uint8_t *put_scope(const struct run2 *r, uint8_t *p, struct form_op op,
+                                                                uint32_t *at)
+{
+    *at += op.skip;
+    uint32_t from = r->e->scope_offsets[*at];
+    *at += op.take;
+    uint32_t n = r->e->scope_offsets[*at] - from;
+    encode_copy(p, r->scope_refs + from, n);
+    return p + n;
+}
+
+static inline __attribute__((always_inline)) uint8_t *put_symbols(struct run2 *r, uint8_t *p, const struct form *f)
+{
+    const struct symbols *symbols = &r->e->symbols;
+    const uint32_t *own = form_symbols(f);
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < f->n_ops; i++) {
+        struct form_op op = f->ops[i];
+        for (uint32_t k = 0; k < op.bytes; k++, own += 2) {
+            uint32_t name = dictionary_symbol(symbols, r->d, own[0], &r->p);
+            uint32_t value = dictionary_symbol(symbols, r->d, own[1], &r->p);
+            if (name == r->name_label)
+                r->name = value;
+            p = put_ref(put_ref(p, name), value);
+        }
+        p = put_scope(r, p, op, &at);
+    }
+    return p;
+}
+
+static inline __attribute__((always_inline)) uint32_t number_of(struct run2 *r, const uint8_t *text, uint32_t n)
+{
+    struct str s = str_from((const char *)text, n);
+    return dictionary_text(r->d, s, hash_bytes(s), &r->p);
+}
+
+/* By a compact form, out of the intern table's blob; see put_interned of encode.c. */
+static inline __attribute__((always_inline)) uint8_t *put_interned(struct run2 *r, uint8_t *p, const struct form *f,
+                                                                   const struct intern_table *t, uint32_t width)
+{
+    const uint8_t *entry = t->entries;
+    uint32_t to_name = f->bytes;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < f->n_ops; i++) {
+        struct form_op op = f->ops[i];
+        for (uint32_t k = (uint32_t)op.pass + op.own; k > 0; k--) {
+            bool write = k <= op.own;
+            if (to_name-- == 0) {
+                if (write) {
+                    r->name = number_of(r, t->blob, t->name_n);
+                    p = put_ref(put_ref(p, r->name_label), r->name);
+                }
+                continue;
+            }
+            if (write) {
+                uint32_t name = number_of(r, t->blob + intern_table_number(entry, width),
+                                          intern_table_number(entry + width, width));
+                uint32_t value = number_of(r, t->blob + intern_table_number(entry + 2 * width, width),
+                                           intern_table_number(entry + 3 * width, width));
+                if (name == r->name_label)
+                    r->name = value;
+                p = put_ref(put_ref(p, name), value);
+            }
+            entry += 4 * width;
+        }
+        p = put_scope(r, p, op, &at);
+    }
+    return p;
+}
+
+static __attribute__((noinline)) uint8_t *put_compact(struct run2 *r, uint8_t *p, const struct form *f,
+                                                      const struct intern_view *view, uint32_t metric)
+{
+    const struct metric *m = intern_get(view, metric);
+    if (m->n_labels == 0)
+        return put_symbols(r, p, f); /* the scope's alone: `own` is nowhere more than 0 */
+    struct intern_table t = intern_table(view, m);
+    return t.width == 1   ? put_interned(r, p, f, &t, 1)
+           : t.width == 2 ? put_interned(r, p, f, &t, 2)
+                          : put_interned(r, p, f, &t, 4);
+}
+
+/* ---- room -------------------------------------------------------------------------------------------------------- */
+
+static size_t compact_bound(const struct intern_view *view, uint32_t metric, bool exact)
+{
+    const struct metric *m = intern_get(view, metric);
+    if (m->n_labels == 0)
+        return 0;
+    if (m->flags & METRIC_TINY && !exact)
+        return (size_t)m->n_labels * (LABEL_MAX + 2 * UINT8_MAX);
+    struct intern_table t = intern_table(view, m);
+    size_t n = t.name_n + (size_t)m->n_labels * (LABEL_MAX + sizeof("__name__"));
+    for (const uint8_t *e = t.entries; e < t.blob + m->blob_n; e += 4 * (size_t)t.width)
+        n += intern_table_number(e + t.width, t.width) + intern_table_number(e + 3 * t.width, t.width);
+    return n;
+}
+
+static __attribute__((noinline)) const struct form *other_form(struct forms *forms, const struct form *f,
+                                                               const struct intern_view *view, uint32_t metric,
+                                                               struct scope *s, size_t *bytes)
+{
+    bool compact = f && f->names == s->names && f->kind == FORM_COMPACT;
+    if (!compact || UNLIKELY(intern_get(view, metric)->refs >= FORM_SHARED_BY))
+        f = forms_find(forms, view, metric, s);
+    *bytes = f->kind == FORM_COMPACT ? compact_bound(view, metric, false) : f->bytes;
+    return f;
+}
+
+static size_t side_bound(const struct remote_write *rw, const struct batch *b, const struct sample_side *side)
+{
+    size_t n = side->histogram == SIDE_NONE ? 0 : remote_write_histogram_bound(&b->histograms[side->histogram]);
+    for (uint32_t i = 0; rw->config->send_exemplars && i < side->n_exemplars; i++) {
+        const struct labels *l = &b->exemplars[side->exemplar + i].labels;
+        n += 64;
+        for (uint32_t k = 0; k < l->n; k++)
+            n += l->v[k].name.n + l->v[k].value.n + LABEL_MAX + 2 * SYMBOL_REF_MAX;
+    }
+    return n;
+}
+
+/* ---- metadata ---------------------------------------------------------------------------------------------------- */
+
+static const struct block_family *family_of(const struct run2 *r)
+{
+    struct str name = dictionary_text_of(r->d, r->name);
+    for (uint32_t i = 0; i < r->said.block->n; i++) {
+        if (block_family_has(&r->said.block->v[i], name))
+            return &r->said.block->v[i];
+    }
+    return NULL;
+}
+
+static uint8_t *put_number(uint8_t *p, uint8_t tag, uint32_t number)
+{
+    if (number == 0)
+        return p;
+    *p++ = tag;
+    return put_ref(p, number);
+}
+
+static __attribute__((noinline)) void say(struct run2 *r)
+{
+    struct said *said = &r->said;
+    const struct symbols *symbols = &r->e->symbols;
+    said->name = r->name;
+    said->n = 0;
+    const struct block_family *f = r->name ? family_of(r) : NULL;
+    if (!f)
+        return;
+    uint32_t help = f->help ? dictionary_symbol(symbols, r->d, f->help, &r->p) : 0;
+    uint32_t unit = f->unit ? dictionary_symbol(symbols, r->d, f->unit, &r->p) : 0;
+    uint8_t *p = said->bytes + 2;
+    p = put_number(p, 0x08, (uint32_t)f->type); /* numbered as enum metric_type is */
+    p = put_number(p, 0x18, help);
+    p = put_number(p, 0x20, unit);
+    said->bytes[0] = 0x2a;
+    said->bytes[1] = (uint8_t)(p - said->bytes - 2);
+    said->n = (uint32_t)(p - said->bytes);
+}
+
+/* ---- entries ----------------------------------------------------------------------------------------------------- */
+
+static void append_exemplar(struct run2 *r, struct buf *out, const struct exemplar *e, int64_t ts_ms)
+{
+    AUTO_BUF refs = {0};
+    AUTO_BUF message = {0};
+    for (uint32_t i = 0; i < e->labels.n; i++) {
+        const struct label *l = &e->labels.v[i];
+        if (!l->name.n || !l->value.n)
+            continue;
+        proto_append_varint(&refs, number_of(r, (const uint8_t *)l->name.p, (uint32_t)l->name.n));
+        proto_append_varint(&refs, number_of(r, (const uint8_t *)l->value.p, (uint32_t)l->value.n));
+    }
+    if (refs.n)
+        proto_append_bytes(&message, 1, buf_view(&refs));
+    proto_append_double(&message, 2, e->value);
+    proto_append_u64(&message, 3, (uint64_t)(e->has_ts ? e->ts_ms : ts_ms));
+    proto_append_bytes(out, 4, buf_view(&message));
+}
+
+/* The sample or histogram and its exemplars, for what has a side; texts first. */
+static __attribute__((noinline)) void make_tail(struct remote_write *rw, struct run2 *r, const struct batch *b,
+                                                const struct sample *s, struct part *part)
+{
+    const struct sample_side *side = &b->sides[s->side];
+    struct buf *out = &rw->two.tail;
+    buf_clear(out);
+    encode_note_time(&part->counts, side->ts_ms);
+    if (side->histogram != SIDE_NONE) {
+        remote_write_append_histogram(out, 3, &b->histograms[side->histogram], side->ts_ms, side->start_ms);
+        part->histograms++;
+    } else {
+        struct stamp stamp = stamp_of(side->ts_ms);
+        buf_reserve(out, ENTRY_SLACK);
+        uint8_t *p = encode_sample((uint8_t *)out->p, s->value, &stamp);
+        if (side->start_ms) {
+            *p++ = 0x18;
+            p = proto_put_varint(p, (uint64_t)side->start_ms);
+            out->p[1] = (char)(p - (uint8_t *)out->p - 2);
+        }
+        out->n = (size_t)((char *)p - out->p);
+    }
+    for (uint32_t i = 0; rw->config->send_exemplars && i < side->n_exemplars; i++) {
+        append_exemplar(r, out, &b->exemplars[side->exemplar + i], side->ts_ms);
+        part->exemplars++;
+    }
+}
+
+/* Puts the entry's header in front of its body, which begins at entry + 2. */
+static inline __attribute__((always_inline)) uint8_t *close_entry(uint8_t *entry, uint8_t *p)
+{
+    size_t n = (size_t)(p - (entry + 2));
+    entry[0] = 0x2a;
+    if (LIKELY(n < 128)) {
+        entry[1] = (uint8_t)n;
+        return p;
+    }
+    int size = proto_varint_size(n);
+    memmove(entry + 1 + size, entry + 2, n);
+    proto_put_varint(entry + 1, n);
+    return entry + 1 + size + n;
+}
+
+static inline __attribute__((always_inline)) uint8_t *put_head(uint8_t *p, const uint8_t *refs, size_t n,
+                                                               const struct said *said)
+{
+    *p++ = 0x0a;
+    p = LIKELY(n < 128) ? (*p = (uint8_t)n, p + 1) : proto_put_varint(p, n);
+    encode_copy(p, refs, n);
+    p += n;
+    memcpy(p, said->bytes, sizeof(said->bytes));
+    return p + said->n;
+}
+
+/* The block that sample `index` of the batch stands under begins. */
+static void enter_block(struct run2 *r, const struct batch *b, uint32_t metric)
+{
+    const struct block *block = metric == METRIC_NONE ? NULL : blocks_get(&r->e->blocks, b->metrics, metric);
+    r->said = (struct said){.block = block && block->n ? block : NULL};
+}
+
+bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct batch *b, const struct batch_run *run,
+                 uint32_t *at, struct part *part)
+{
+    struct forms *forms = &rw->forms;
+    struct run2 r = {.e = &rw->two, .d = d, .sf = forms_scope(forms, run->scope)};
+    const struct batch_block *next = b->blocks + run->first_block, *no_more = next + run->n_blocks;
+    const struct sample *samples = b->samples + run->first;
+    struct buf *refs = &rw->two.refs;
+    struct stamp batch_stamp = stamp_of(b->ts_ms);
+    uint32_t names = run->scope->names;
+    size_t around = (size_t)r.sf->bytes + ENTRY_SLACK;
+    uint32_t i = *at;
+    if (!rw->config->metadata_send)
+        next = no_more;
+    for (; i < run->n; i++) {
+        const struct sample *s = &samples[i];
+        const struct form *f = forms_quick(forms, s->metric);
+        size_t bytes;
+        if (LIKELY(f && f->names == names && f->kind == FORM_SERIES))
+            bytes = f->bytes;
+        else
+            f = other_form(forms, f, b->metrics, s->metric, run->scope, &bytes);
+        if (UNLIKELY(next != no_more && next->first <= run->first + i)) {
+            while (next + 1 != no_more && next[1].first <= run->first + i)
+                next++;
+            enter_block(&r, b, next++->metric);
+            around = (size_t)r.sf->bytes + ENTRY_SLACK + (r.said.block ? r.said.block->bound : 0);
+        }
+        bytes += around;
+        if (UNLIKELY(s->side != SIDE_NONE))
+            bytes += side_bound(rw, b, &b->sides[s->side]);
+        if (UNLIKELY(f->kind > FORM_COMPACT || part->samples_left == 0 || bytes > (size_t)(part->end - part->p))) {
+            if (f->kind == FORM_COMPACT)
+                bytes += compact_bound(b->metrics, s->metric, true) - compact_bound(b->metrics, s->metric, false);
+            enum verdict v = encode_judge(f, bytes, part);
+            if (v == VERDICT_FULL)
+                break;
+            if (v == VERDICT_GONE)
+                continue;
+        }
+
+        r.p = part->p;
+        if (UNLIKELY(!r.scope_refs))
+            make_scope_refs(&r);
+        if (UNLIKELY(refs->cap < bytes))
+            buf_reserve(refs, bytes);
+        uint8_t *begin = (uint8_t *)refs->p;
+        r.name = 0;
+        uint8_t *end =
+            f->kind == FORM_SERIES ? put_symbols(&r, begin, f) : put_compact(&r, begin, f, b->metrics, s->metric);
+        if (r.said.block && r.name != r.said.name)
+            say(&r);
+        if (LIKELY(s->side == SIDE_NONE)) {
+            uint8_t *p = put_head(r.p + 2, begin, (size_t)(end - begin), &r.said);
+            p = encode_sample(p, s->value, &batch_stamp);
+            part->p = close_entry(r.p, p);
+            if (UNLIKELY(part->counts.samples == 0 || part->counts.last_ms < b->ts_ms ||
+                         part->counts.first_ms > b->ts_ms))
+                encode_note_time(&part->counts, b->ts_ms);
+        } else {
+            make_tail(rw, &r, b, s, part);
+            uint8_t *p = put_head(r.p + 2, begin, (size_t)(end - begin), &r.said);
+            memcpy(p, rw->two.tail.p, rw->two.tail.n);
+            part->p = close_entry(r.p, p + rw->two.tail.n);
+        }
+        part->counts.samples++;
+        part->samples_left--;
+        part->counts.read++;
+    }
+    *at = i;
+    return i == run->n;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+void encoder2_start(struct encoder2 *e, struct intern *in)
+{
+    blocks_init(&e->blocks, in, &e->symbols);
+    e->name = symbols_get(&e->symbols, LABEL_NAME);
+    symbols_ref(&e->symbols, e->name);
+}
+
+void encoder2_stop(struct encoder2 *e)
+{
+    blocks_release(&e->blocks);
+    symbols_release(&e->symbols);
+    buf_release(&e->refs);
+    buf_release(&e->scope_refs);
+    buf_release(&e->tail);
+    free(e->scope_offsets);
+    *e = (struct encoder2){0};
+}
