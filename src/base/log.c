@@ -34,6 +34,7 @@ enum { RING = 256 * 1024, LAST_WORDS_MS = 500 };
 
 struct log {
     int fd;
+    bool owns_fd;
     _Atomic int level;
     enum log_format format;
     _Atomic uint64_t dropped;
@@ -66,6 +67,8 @@ static bool write_whole(int fd, const char *p, size_t n)
 
 static void free_log(struct log *log)
 {
+    if (log->owns_fd)
+        close(log->fd);
     pthread_mutex_destroy(&log->lock);
     pthread_cond_destroy(&log->work);
     pthread_cond_destroy(&log->ended);
@@ -139,6 +142,11 @@ void log_free(struct log *log)
     }
     pthread_join(thread, NULL);
     free_log(log);
+}
+
+void log_own_fd(struct log *log)
+{
+    log->owns_fd = true;
 }
 
 void log_set_level(struct log *log, enum log_level level)

@@ -36,6 +36,8 @@ struct log_field {
 struct log *log_new(int fd, enum log_level level, enum log_format format);
 /* Writes what is left, waiting at most 500 ms for a stuck reader, and ends the thread. */
 void log_free(struct log *log);
+/* The descriptor is the log's from now on: closed with it. */
+void log_own_fd(struct log *log);
 void log_set_level(struct log *log, enum log_level level);
 bool log_enabled(const struct log *log, enum log_level level);
 uint64_t log_dropped(const struct log *log);

@@ -162,6 +162,9 @@ void page_adopt(struct predictor *p, struct page *to, struct page *from)
     to->positions = from->positions;
     to->n = from->n;
     to->stamped = from->stamped;
+    to->latest = from->latest;
+    to->limit = from->limit;
+    to->converted = from->converted;
     to->last_ms = from->last_ms;
     to->marked = from->marked;
     to->fresh = true;
@@ -170,6 +173,8 @@ void page_adopt(struct predictor *p, struct page *to, struct page *from)
     from->positions = NULL;
     from->n = 0;
     from->stamped = NULL;
+    from->latest = NULL;
+    from->limit = NULL;
     page_release(p, from);
 }
 
@@ -181,6 +186,8 @@ void page_release(struct predictor *p, struct page *page)
         intern_unref(&view, page->positions[i] & POSITION_ID);
     free(page->positions);
     stamped_free(p, page->stamped);
+    exemplars_free(p, page->latest);
+    series_limit_free(page->limit);
     drop_form(p, page);
     scope_unref(p->scopes, page->seen_inner);
     scope_unref(p->scopes, page->outer);

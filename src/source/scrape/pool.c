@@ -135,6 +135,8 @@ static struct scrape_target *target_new(const struct scrape_pool *p, const struc
     t->scrape_pool = p->config->job_name;
     t->interval_ms = from->interval_ms;
     t->timeout_ms = from->timeout_ms;
+    t->histograms = from->histograms;
+    t->series_limit = from->series_limit;
     t->identity = from->identity;
     t->offset_ns =
         offset_in_interval(from->offset_hash ^ p->options.offset_seed, (uint64_t)from->interval_ms * 1000000);
@@ -156,11 +158,17 @@ static struct scrape_target *target_copy(const struct scrape_target *from)
     return t;
 }
 
+static bool same_histograms(const struct scrape_histograms *a, const struct scrape_histograms *b)
+{
+    return a->native == b->native && a->classic_too == b->classic_too && a->convert == b->convert;
+}
+
 static bool unchanged(const struct scrape_pool *p, const struct scrape_target *t, const struct populated *now)
 {
     return t->plan == p->plan && t->config == p->config && t->interval_ms == now->interval_ms &&
-           t->timeout_ms == now->timeout_ms && str_eq(t->url, now->url) && labels_eq(t->labels, now->labels) &&
-           labels_eq(t->discovered, now->discovered);
+           t->timeout_ms == now->timeout_ms && t->series_limit == now->series_limit &&
+           same_histograms(&t->histograms, &now->histograms) && str_eq(t->url, now->url) &&
+           labels_eq(t->labels, now->labels) && labels_eq(t->discovered, now->discovered);
 }
 
 /* ---- sync -------------------------------------------------------------------------------------------------------- */

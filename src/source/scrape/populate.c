@@ -12,11 +12,13 @@
  */
 #include "source/scrape/populate_int.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/quote.h"
 #include "base/units.h"
 #include "net/http_client.h"
@@ -31,14 +33,25 @@
 #define META         STR("__meta_")
 #define RESERVED     STR("__")
 
-static const struct {
+#define SERIES_LIMIT STR("__series_limit__") /* ours, and vmagent's */
+
+static const struct histogram_switch {
     const char *name;
     const char *what;
+    size_t config, out; /* the bool in struct plan_scrape and in struct scrape_histograms */
 } histogram_switches[] = {
-    {"__convert_classic_histograms_to_nhcb__", "convert classic histograms to nhcb"},
-    {"__always_scrape_classic_histograms__", "always scrape classic histograms"},
-    {"__scrape_native_histograms__", "scrape native histograms"},
+    {"__convert_classic_histograms_to_nhcb__", "convert classic histograms to nhcb",
+     offsetof(struct plan_scrape, convert_classic_histograms_to_nhcb), offsetof(struct scrape_histograms, convert)},
+    {"__always_scrape_classic_histograms__", "always scrape classic histograms",
+     offsetof(struct plan_scrape, always_scrape_classic_histograms), offsetof(struct scrape_histograms, classic_too)},
+    {"__scrape_native_histograms__", "scrape native histograms", offsetof(struct plan_scrape, scrape_native_histograms),
+     offsetof(struct scrape_histograms, native)},
 };
+
+static bool configured(const struct plan_scrape *config, const struct histogram_switch *s)
+{
+    return *(const bool *)((const char *)config + s->config);
+}
 
 static struct str buf_in_arena(struct buf *b, struct arena *a)
 {
@@ -78,7 +91,8 @@ static void discover(const struct plan_scrape *config, struct labels group, stru
     set_default(b, METRICS_PATH, config->metrics_path);
     set_default(b, SCHEME, config->scheme);
     for (size_t i = 0; i < COUNT_OF(histogram_switches); i++)
-        set_default(b, str_c(histogram_switches[i].name), STR("false"));
+        set_default(b, str_c(histogram_switches[i].name),
+                    configured(config, &histogram_switches[i]) ? STR("true") : STR("false"));
     for (uint32_t i = 0; i < config->n_params; i++) {
         const struct plan_param *p = &config->params[i];
         if (p->n_values > 0)
@@ -117,14 +131,16 @@ static enum err check_schedule(struct labels l, struct populated *out, struct di
 }
 
 /* The spellings of Go's strconv.ParseBool. */
-static bool is_bool(struct str s)
+static bool parse_bool(struct str s, bool *out)
 {
     static const char *const spellings[] = {"1", "t", "T", "TRUE",  "true",  "True",
                                             "0", "f", "F", "FALSE", "false", "False"};
 
     for (size_t i = 0; i < COUNT_OF(spellings); i++) {
-        if (str_eq_c(s, spellings[i]))
+        if (str_eq_c(s, spellings[i])) {
+            *out = i < COUNT_OF(spellings) / 2;
             return true;
+        }
     }
     return false;
 }
@@ -155,7 +171,34 @@ static enum err check_values(struct labels l, struct diag *d)
     return OK;
 }
 
-static enum err check(struct labels l, struct populated *out, struct diag *d)
+static enum err check_switches(const struct plan_scrape *config, struct labels l, struct populated *out, struct diag *d)
+{
+    for (size_t i = 0; i < COUNT_OF(histogram_switches); i++) {
+        const struct histogram_switch *s = &histogram_switches[i];
+        bool *to = (bool *)((char *)&out->histograms + s->out);
+        struct str v = labels_get(l, str_c(s->name));
+        *to = configured(config, s);
+        if (v.n > 0 && !parse_bool(v, to))
+            return diag_set(d, ERR_SYNTAX, "error parsing %s: strconv.ParseBool: parsing \"%.*s\": invalid syntax",
+                            s->what, STR_ARGS(v));
+    }
+    return OK;
+}
+
+static enum err check_series_limit(const struct plan_scrape *config, struct labels l, struct populated *out,
+                                   struct diag *d)
+{
+    struct str v = labels_get(l, SERIES_LIMIT);
+
+    out->series_limit = config->series_limit;
+    if (v.n == 0 || num_parse_u64(v, &out->series_limit) == OK)
+        return OK;
+    AUTO_BUF quoted = {0};
+    buf_quote(&quoted, v);
+    return diag_set(d, ERR_SYNTAX, "error parsing series limit: %s is not a number", quoted.p);
+}
+
+static enum err check(const struct plan_scrape *config, struct labels l, struct populated *out, struct diag *d)
 {
     enum err err = check_address(labels_get(l, ADDRESS), d);
 
@@ -163,12 +206,11 @@ static enum err check(struct labels l, struct populated *out, struct diag *d)
         err = check_schedule(l, out, d);
     if (err != OK)
         return err;
-    for (size_t i = 0; i < COUNT_OF(histogram_switches); i++) {
-        struct str v = labels_get(l, str_c(histogram_switches[i].name));
-        if (v.n > 0 && !is_bool(v))
-            return diag_set(d, ERR_SYNTAX, "error parsing %s: strconv.ParseBool: parsing \"%.*s\": invalid syntax",
-                            histogram_switches[i].what, STR_ARGS(v));
-    }
+    err = check_switches(config, l, out, d);
+    if (err == OK)
+        err = check_series_limit(config, l, out, d);
+    if (err != OK)
+        return err;
     if (labels_has(l, STR("__unix_socket__")))
         return diag_set(d, ERR_UNSUPPORTED, "leadline does not scrape through Unix sockets (__unix_socket__)");
     return OK;
@@ -304,7 +346,7 @@ enum populate_result populate(const struct plan_scrape *config, struct labels gr
         return POPULATE_DROPPED;
 
     struct labels relabelled = labels_builder_labels(&b);
-    if (check(relabelled, out, d) != OK)
+    if (check(config, relabelled, out, d) != OK)
         return POPULATE_FAILED;
     struct str address = labels_get(relabelled, ADDRESS);
     if (labels_get(relabelled, STR("instance")).n == 0)

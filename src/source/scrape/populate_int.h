@@ -6,6 +6,7 @@
 
 #include "model/label.h"
 #include "plan/plan.h"
+#include "source/scrape/target.h"
 
 enum populate_result {
     POPULATE_OK,
@@ -19,6 +20,8 @@ struct populated {
     struct labels labels;     /* what the series carry */
     struct str url;
     int64_t interval_ms, timeout_ms;
+    struct scrape_histograms histograms;
+    uint64_t series_limit;
     uint64_t identity;    /* of job, labels and URL: an interval or a temporary label does not make another target */
     uint64_t offset_hash; /* the original's Target.hash(): all labels that survived, and the URL */
 };

@@ -13,6 +13,8 @@ struct scrape_status {
     double last_duration_s;
     uint32_t samples, series;
     uint64_t body_bytes;
+    uint64_t series_limit;      /* 0: none */
+    uint32_t series_over_limit; /* left out of the last scrape by it */
 };
 
 /* A target that relabelling dropped. */

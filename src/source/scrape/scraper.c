@@ -30,7 +30,8 @@
 #include "base/mem.h"
 #include "source/scrape/scraper_int.h"
 
-#define NS_PER_MS 1000000
+#define NS_PER_MS  1000000
+#define DELAY_MOST 10 /* intervals */
 
 static void on_tick(struct timer *timer);
 static void on_done(struct http_request *request, const struct http_response *response);
@@ -224,11 +225,15 @@ static void set_status(struct scraped *t, const struct outcome *o, int64_t ts_ms
     t->last_duration_s = duration_s;
     t->samples = o->result.scraped;
     t->series = o->result.relabelled;
+    t->over_series_limit = o->result.limited;
     t->body_bytes = o->body_size > 0 ? (uint64_t)o->body_size : 0;
     counter_inc(t->s->counters.scrapes);
     if (o->err == OK)
         return;
     counter_inc(t->s->counters.failed);
+    if (o->no_page)
+        log_error(failure_logs_get(t->s->failure_logs, t->target->config->scrape_failure_log_file), o->diag.text,
+                  F_STR("job_name", t->target->scrape_pool), F_STR("target", t->target->url));
     log_debug(t->s->o.log, "Scrape failed", F_STR("scrape_pool", t->target->scrape_pool),
               F_STR("target", t->target->url), F_C("err", o->diag.text));
 }
@@ -248,12 +253,22 @@ static void finish(struct scraped *t, const struct outcome *o, int64_t ts_ms, ui
 /* Failed before there was an answer. */
 static void fail(struct scraped *t, struct str text, int64_t ts_ms)
 {
-    struct outcome o = {.err = ERR_NET};
+    struct outcome o = {.err = ERR_NET, .no_page = !t->target->over_limit};
 
     diag_set(&o.diag, ERR_NET, "%.*s", STR_ARGS(text));
     predict_begin(&t->s->predictor);
     predict_failed(&t->s->predictor, &t->page, ts_ms);
     finish(t, &o, ts_ms, t->last_start_ns);
+}
+
+/* Only remote write 2.0 carries start timestamps, and each costs. */
+static bool wants_starts(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_remote_writes; i++) {
+        if (plan->remote_writes[i].message == REMOTE_WRITE_2)
+            return true;
+    }
+    return false;
 }
 
 static void take_answer(struct scraped *t, const struct http_response *response, struct outcome *o)
@@ -263,12 +278,16 @@ static void take_answer(struct scraped *t, const struct http_response *response,
         .page = &t->page,
         .config = t->target->config,
         .url = t->target->url,
+        .histograms = t->target->histograms,
+        .starts = wants_starts(t->target->plan),
+        .series_limit = t->target->series_limit,
         .ts_ms = t->flight->ts_ms,
         .now_ms = clock_wall_ms(),
     };
 
     predict_begin(&s->predictor);
     o->err = fetch_body(s, t->target, response, &in.body, &o->body_size, &o->diag);
+    o->no_page = o->err != OK;
     if (o->err == OK && in.body.n > 0)
         o->err = fetch_kind(s, t->target, response->content_type, &in.kind, &o->diag);
     if (o->err == OK)
@@ -331,10 +350,8 @@ static void on_done(struct http_request *request, const struct http_response *re
         return;
     }
     take_answer(t, response, &o);
-    int64_t ts_ms = f->ts_ms;
-    uint64_t start_ns = f->start_ns;
+    finish(t, &o, f->ts_ms, f->start_ns); /* before the body goes: exemplars point into it */
     fetch_end(t);
-    finish(t, &o, ts_ms, start_ns);
 
     if (t->renew_peer) {
         drop_peer(t);
@@ -346,12 +363,24 @@ static void on_done(struct http_request *request, const struct http_response *re
         scrape(t, late_ns);
 }
 
+/* Little memory is left, and this target was asked not long ago. */
+static bool is_put_off(const struct scraped *t)
+{
+    uint64_t interval_ns = (uint64_t)t->target->interval_ms * NS_PER_MS;
+
+    return t->s->pressure >= 2 && t->last_start_ns && clock_mono_ns() - t->last_start_ns < DELAY_MOST * interval_ns;
+}
+
 static void on_tick(struct timer *timer)
 {
     struct scraped *t = CONTAINER_OF(timer, struct scraped, timer);
     int64_t tick_ns = t->tick_ns;
 
     arm_next(t, clock_wall_ns());
+    if (is_put_off(t)) {
+        counter_inc(t->s->counters.delayed);
+        return;
+    }
     if (!t->flight) {
         scrape(t, tick_ns);
         return;
@@ -363,6 +392,15 @@ static void on_tick(struct timer *timer)
 
 /* ---- targets ----------------------------------------------------------------------------------------------------- */
 
+static bool same_histogram_options(const struct plan_scrape *a, const struct plan_scrape *b)
+{
+    return a->scrape_native_histograms == b->scrape_native_histograms &&
+           a->always_scrape_classic_histograms == b->always_scrape_classic_histograms &&
+           a->convert_classic_histograms_to_nhcb == b->convert_classic_histograms_to_nhcb &&
+           a->native_histogram_bucket_limit == b->native_histogram_bucket_limit &&
+           a->native_histogram_min_bucket_factor == b->native_histogram_min_bucket_factor;
+}
+
 /* What the original's reusableCache compares: all but interval, timeout, sample_limit and the HTTP options. The parts
  * that only choose targets or bytes do not matter here. */
 static bool same_cache(const struct plan_scrape *a, const struct plan_scrape *b)
@@ -373,7 +411,8 @@ static bool same_cache(const struct plan_scrape *a, const struct plan_scrape *b)
            a->label_name_length_limit == b->label_name_length_limit &&
            a->label_value_length_limit == b->label_value_length_limit && a->body_size_limit == b->body_size_limit &&
            a->target_limit == b->target_limit && a->fallback_protocol == b->fallback_protocol &&
-           a->extra_scrape_metrics == b->extra_scrape_metrics && a->n_protocols == b->n_protocols &&
+           a->extra_scrape_metrics == b->extra_scrape_metrics && same_histogram_options(a, b) &&
+           a->n_protocols == b->n_protocols &&
            memcmp(a->protocols, b->protocols, sizeof(a->protocols[0]) * a->n_protocols) == 0;
 }
 
@@ -463,6 +502,9 @@ static void make_counters(struct scraper *s)
                             "Scrapes that failed: no answer, not an exposition, or over a limit.", NULL, 0);
     c->skipped = counter_new(set, COUNTER_TOTAL, "leadline_scrape_ticks_skipped_total",
                              "Scrapes that did not start since the one before it was still running.", NULL, 0);
+    struct counter_label memory = {STR("reason"), STR("memory")};
+    c->delayed = counter_new(set, COUNTER_TOTAL, "leadline_scrapes_delayed_total",
+                             "Scrapes that were put off to a later tick.", &memory, 1);
     c->received = counter_new(set, COUNTER_TOTAL, "leadline_scrape_body_bytes_total",
                               "Bytes of bodies received from targets, as sent.", NULL, 0);
     c->inflated = counter_new(set, COUNTER_TOTAL, "leadline_scrape_inflated_bytes_total",
@@ -475,8 +517,8 @@ static void make_counters(struct scraper *s)
 static void release_counters(struct scraper *s)
 {
     struct scraper_counters *c = &s->counters;
-    struct counter *const cells[] = {c->scrapes,  c->failed,         c->skipped, c->received,
-                                     c->inflated, c->over_body_size, c->targets};
+    struct counter *const cells[] = {c->scrapes,  c->failed,   c->skipped,        c->delayed,
+                                     c->received, c->inflated, c->over_body_size, c->targets};
 
     for (size_t i = 0; i < COUNT_OF(cells); i++)
         counter_release(s->o.counters, cells[i]);
@@ -528,6 +570,7 @@ void scraper_free(struct scraper *s)
     report_release(s);
     predictor_release(&s->predictor);
     release_counters(s);
+    failure_logs_unref(s->failure_logs);
     free(s);
 }
 
@@ -535,6 +578,17 @@ void scraper_consumers(struct scraper *s, struct batch_consumer **consumers, uin
 {
     s->o.consumers = consumers;
     s->o.n_consumers = n;
+}
+
+void scraper_failure_logs(struct scraper *s, struct failure_logs *logs)
+{
+    failure_logs_unref(s->failure_logs);
+    s->failure_logs = logs;
+}
+
+void scraper_set_pressure(struct scraper *s, int level)
+{
+    s->pressure = level;
 }
 
 uint32_t scraper_status(struct scraper *s, struct arena *a, struct scrape_status **out)
@@ -555,6 +609,8 @@ uint32_t scraper_status(struct scraper *s, struct arena *a, struct scrape_status
             .samples = t->samples,
             .series = t->series,
             .body_bytes = t->body_bytes,
+            .series_limit = t->target->series_limit,
+            .series_over_limit = t->over_series_limit,
         };
     }
     *out = v;

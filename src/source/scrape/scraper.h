@@ -10,6 +10,7 @@
 #include "source/scrape/scrape_status.h"
 
 struct scraper;
+struct failure_logs;
 
 struct scraper_options {
     struct loop *loop;
@@ -33,6 +34,13 @@ void scraper_add(struct scraper *s, struct scrape_target *t);    /* takes the re
 void scraper_update(struct scraper *s, struct scrape_target *t); /* same identity; takes the reference */
 void scraper_remove(struct scraper *s, uint64_t identity);       /* its stale markers follow two intervals later */
 void scraper_stop(struct scraper *s); /* no scrape starts from now on; running ones are cancelled */
+
+/* Where failed scrapes are written (source/scrape/failure_log.h), from now on; takes the reference. NULL: nowhere. */
+void scraper_failure_logs(struct scraper *s, struct failure_logs *logs);
+/* How short of memory the process is: 0 not, 1 the spool gives way first, 2 scrapes are put off: a tick whose target
+ * was scraped within the last ten intervals is counted (leadline_scrapes_delayed_total{reason="memory"}) and left out,
+ * without stale markers. */
+void scraper_set_pressure(struct scraper *s, int level);
 
 /* For the pages, in an arena of the caller; a reference of each target for the caller. */
 uint32_t scraper_status(struct scraper *s, struct arena *a, struct scrape_status **out);

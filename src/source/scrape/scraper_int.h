@@ -3,6 +3,7 @@
 #ifndef SOURCE_SCRAPE_SCRAPER_INT_H
 #define SOURCE_SCRAPE_SCRAPER_INT_H
 
+#include "source/scrape/failure_log.h"
 #include "source/scrape/predict_int.h"
 #include "source/scrape/scraper.h"
 #include "wire/compress.h"
@@ -40,7 +41,7 @@ struct scraped {
     int64_t last_scrape_ms;
     double last_duration_s;
     uint64_t body_bytes;
-    uint32_t samples, series;
+    uint32_t samples, series, over_series_limit;
     uint8_t health;
 };
 
@@ -67,7 +68,7 @@ struct interval_histogram {
 };
 
 struct scraper_counters {
-    struct counter *scrapes, *failed, *skipped, *received, *inflated, *over_body_size, *targets;
+    struct counter *scrapes, *failed, *skipped, *delayed, *received, *inflated, *over_body_size, *targets;
 };
 
 struct scraper {
@@ -94,12 +95,15 @@ struct scraper {
     size_t n_intervals, cap_intervals;
     uint32_t report_ids[REPORT_SERIES];
     struct log_limit type_limit;
+    struct failure_logs *failure_logs;
+    int pressure;
     bool stopped;
 };
 
 /* How a scrape ended. */
 struct outcome {
     enum err err;
+    bool no_page;     /* it failed before there was a page to read */
     struct diag diag; /* for err != OK: what /api/v1/targets shows */
     struct predict_result result;
     int64_t body_size; /* inflated; -1: over the limit, 0: no body came */

@@ -40,7 +40,8 @@ static struct stamps take_stamps(const struct reading *r)
     s.of = intern_stamps(in, &s.seen_untracked);
     for (uint32_t i = 0; !r->page->fresh && i < r->page->n; i++) {
         uint32_t position = r->page->positions[i];
-        s.of[position & POSITION_ID] = position & POSITION_UNTRACKED ? s.known_untracked : s.known;
+        if (!(position & (POSITION_PART | POSITION_LIMITED)))
+            s.of[position & POSITION_ID] = position & POSITION_UNTRACKED ? s.known_untracked : s.known;
     }
     return s;
 }
@@ -68,6 +69,12 @@ static uint32_t new_position(const struct reading *r, uint32_t i)
 static uint16_t flags_of(const struct reading *r, uint32_t position)
 {
     return intern_get(&r->view, position & POSITION_ID)->flags;
+}
+
+/* An entry for which there is a sample on the page, if it is no duplicate. */
+static bool is_series(const struct reading *r, uint32_t position)
+{
+    return !(position & POSITION_PART) && !(flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED));
 }
 
 static struct labels visible_of(struct predictor *p, const struct page *page, uint32_t position,
@@ -140,6 +147,8 @@ static void cut_result(struct reading *r, uint32_t i)
     r->result = (struct predict_result){0};
     for (uint32_t k = 0; k <= i; k++) {
         uint16_t flags = flags_of(r, new_position(r, k));
+        if (new_position(r, k) & POSITION_PART)
+            continue;
         r->result.scraped += !(flags & METRIC_COMMENT);
         r->result.relabelled += k < i && !(flags & (METRIC_COMMENT | METRIC_DROPPED));
     }
@@ -157,7 +166,7 @@ enum err settle_limits(struct reading *r, struct diag *d)
     for (uint32_t i = 0; i < new_positions(r); i++) {
         uint32_t position = new_position(r, i);
         uint32_t id = position & POSITION_ID;
-        if (is_known(&s, id) || is_seen(&s, id) || flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
+        if (is_known(&s, id) || is_seen(&s, id) || !is_series(r, position))
             continue;
         s.of[id] = s.seen;
         if (check_labels(visible(r, position, r->page->inner), config, d) == OK)
@@ -188,9 +197,19 @@ static void settle_same(struct reading *r, struct stamps *s)
 {
     for (uint32_t i = 0; i < r->same; i++) {
         uint32_t position = r->p->positions[i];
-        if (!(position & POSITION_DUPLICATE) && !(flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED)))
+        if (!(position & (POSITION_DUPLICATE | POSITION_LIMITED)) && is_series(r, position))
             note_seen(r, s, position);
     }
+}
+
+/* Whether series_limit has room for it; a series of the page before has its place. */
+static bool let_in(struct reading *r, const struct stamps *s, uint32_t position)
+{
+    struct series_limit *l = r->page->limit;
+
+    if (!l || (is_known(s, position & POSITION_ID) && !r->relimit))
+        return true;
+    return series_limit_allows(l, labels_hash(visible(r, position, r->page->inner)));
 }
 
 /* The rest: each kept position has its sample, in order, in the list of its way. */
@@ -203,18 +222,22 @@ static void settle_rest(struct reading *r, struct stamps *s)
     for (size_t i = r->same; i < p->n_positions; i++) {
         uint32_t position = p->positions[i];
         uint32_t id = position & POSITION_ID;
-        if (flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
+        if (!is_series(r, position))
             continue;
         struct thinning *list = &lists[position_way(position)];
         struct sample sample = *thinning_next(list);
         if (is_seen(s, id)) {
             p->positions[i] |= POSITION_DUPLICATE;
-            if (sample.side == SIDE_NONE) {
+            if (!has_own_time(p, &sample)) {
                 r->duplicates++;
                 continue;
             }
+        } else if (!let_in(r, s, position)) {
+            p->positions[i] |= POSITION_LIMITED;
+            r->result.limited++;
+            continue;
         } else {
-            if (sample.side != SIDE_NONE && s->of[id] == s->known)
+            if (has_own_time(p, &sample) && s->of[id] == s->known)
                 stamped_note(r, id);
             note_seen(r, s, position);
         }
@@ -227,6 +250,9 @@ static void settle_rest(struct reading *r, struct stamps *s)
 /* ---- what is gone ------------------------------------------------------------------------------------------------ */
 
 #define GONE_NAMES 8
+
+/* Entries that get no marker. */
+#define NEVER_GONE (POSITION_DUPLICATE | POSITION_UNTRACKED | POSITION_PART | POSITION_LIMITED)
 
 struct gone {
     uint64_t hash; /* of the visible label set */
@@ -315,9 +341,7 @@ static void collect_gone(struct reading *r, struct stamps *s, struct gone_list *
     for (uint32_t i = 0; i < page->n; i++) {
         uint32_t position = page->positions[i];
         uint32_t id = position & POSITION_ID;
-        if (position & (POSITION_DUPLICATE | POSITION_UNTRACKED) || s->of[id] == s->seen || s->of[id] == s->seen_new)
-            continue;
-        if (flags_of(r, position) & (METRIC_COMMENT | METRIC_DROPPED))
+        if (position & NEVER_GONE || s->of[id] == s->seen || s->of[id] == s->seen_new || !is_series(r, position))
             continue;
         if (!add_gone(list, labels_hash(visible(r, position, page->seen_inner)), position))
             continue;
@@ -365,7 +389,7 @@ void settle_failed(struct predictor *p, struct page *page, int64_t ts_ms)
     for (uint32_t i = 0; i < page->n; i++) {
         uint32_t position = page->positions[i];
         uint16_t flags = intern_get(&view, position & POSITION_ID)->flags;
-        if (position & (POSITION_DUPLICATE | POSITION_UNTRACKED) || flags & (METRIC_COMMENT | METRIC_DROPPED))
+        if (position & NEVER_GONE || flags & (METRIC_COMMENT | METRIC_DROPPED))
             continue;
         if (add_gone(&list, labels_hash(visible_of(p, page, position, page->seen_inner)), position))
             marker_append(p, page, position, ts_ms);
@@ -394,6 +418,7 @@ static void commit(struct reading *r)
         memcpy(page->positions, p->positions, sizeof(*page->positions) * n);
     }
     page->n = n;
+    page->converted = r->convert;
     if (page->seen_inner != page->inner) {
         /* The markers beside the scope of before are still in the batch. */
         p->leaving = page->seen_inner;
@@ -428,13 +453,19 @@ enum err settle_page(struct reading *r, struct diag *d)
         counter_inc(r->p->counters.over_sample_limit);
         return diag_set(d, ERR_LIMIT, "sample limit exceeded");
     }
-    if (r->p->n_sides > 0 || page->stamped)
+    if (r->over_buckets) {
+        counter_inc(r->p->counters.over_bucket_limit);
+        return diag_set(d, ERR_LIMIT, "histogram bucket limit exceeded");
+    }
+    if (r->stamped || page->stamped)
         stamped_filter(r);
     blocks_note(r, METRIC_NONE);
     if (changed) {
         mark_gone(r, &s);
         commit(r);
     }
+    exemplars_commit(r);
+    series_limit_settle(page->limit, true);
     page->fresh = false;
     page->marked = false;
     return OK;

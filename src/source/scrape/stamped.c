@@ -116,7 +116,7 @@ static bool allows(struct reading *r, const struct sample *sample)
     struct stamped_entry *e = find(r->page->stamped, sample->metric);
     int64_t ts_ms = r->in->ts_ms;
 
-    if (sample->side == SIDE_NONE) {
+    if (!has_own_time(r->p, sample)) {
         if (!e)
             return true;
     } else {

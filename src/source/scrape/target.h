@@ -7,6 +7,13 @@
 #include "model/batch.h"
 #include "plan/plan.h"
 
+/* How histograms are read. The configuration's, unless labels of the target say otherwise. */
+struct scrape_histograms {
+    bool native;      /* scrape_native_histograms */
+    bool classic_too; /* always_scrape_classic_histograms */
+    bool convert;     /* convert_classic_histograms_to_nhcb */
+};
+
 struct scrape_target {
     _Atomic uint32_t refs;
     struct arena arena; /* everything below */
@@ -17,8 +24,10 @@ struct scrape_target {
     struct str url;           /* with params */
     struct str scrape_pool;   /* job_name of the configuration */
     int64_t interval_ms, timeout_ms;
-    uint64_t identity;  /* hash of job, labels, URL: what makes it the same target after a reload */
-    uint64_t offset_ns; /* of its ticks inside the interval, wall clock */
+    struct scrape_histograms histograms;
+    uint64_t series_limit; /* 0: none */
+    uint64_t identity;     /* hash of job, labels, URL: what makes it the same target after a reload */
+    uint64_t offset_ns;    /* of its ticks inside the interval, wall clock */
     uint32_t lane;
     bool over_limit;         /* target_limit exceeded: reported as failed without a scrape */
     struct str forced_error; /* why, in the original's words; empty unless over_limit */
