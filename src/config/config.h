@@ -8,6 +8,8 @@
 struct config_options {
     bool agent;       /* --agent: the original's refusals in agent mode */
     bool check_files; /* also look at the files that are named (certificates, credentials), as promtool does */
+    /* --shard: every job gets two rules more, hashmod and keep, that leave it this part of its targets. count 0: all */
+    uint32_t shard_index, shard_count;
 };
 
 /* Every error of the file, not only the first, in the order of the lines; at most 1,000. In an arena of the caller. */

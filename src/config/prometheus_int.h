@@ -42,6 +42,8 @@ void http_add_header(struct reader *r, struct http_options *o, struct str name, 
 
 /* `what` is the original's name of the place: "target relabeling rule in scrape config". NULL: no rules. */
 struct relabel_rules *relabel_read(struct reader *r, struct node *list, bool legacy_names, const char *what);
+/* The rules of a job with those of --shard behind them; `rules` may be NULL, and is given back without --shard. */
+struct relabel_rules *relabel_add_shard(struct reader *r, struct relabel_rules *rules, const struct node *at);
 /* A canonical print, for hashes. */
 void relabel_print(const struct relabel_rules *rules, struct buf *out);
 

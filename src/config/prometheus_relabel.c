@@ -230,6 +230,42 @@ struct relabel_rules *relabel_read(struct reader *r, struct node *list, bool leg
     return rules;
 }
 
+/* As Prometheus' documentation shares out targets, and its operator does: by the address after all other rules. */
+struct relabel_rules *relabel_add_shard(struct reader *r, struct relabel_rules *rules, const struct node *at)
+{
+    const struct str address = STR("__address__"), part = STR("__tmp_shard");
+    uint32_t n = rules ? rules->n : 0;
+    if (!r->options->shard_count)
+        return rules;
+
+    struct relabel_rules *all = ARENA_NEW(r->arena, struct relabel_rules);
+    all->rules = ARENA_ARRAY(r->arena, struct relabel_rule, n + 2);
+    if (n)
+        memcpy(all->rules, rules->rules, n * sizeof(*all->rules));
+    struct str *sources = ARENA_ARRAY(r->arena, struct str, 2);
+    sources[0] = address;
+    sources[1] = part;
+    struct relabel_rule hash = {.action = RELABEL_HASHMOD,
+                                .source_labels = &sources[0],
+                                .n_source_labels = 1,
+                                .separator = STR(";"),
+                                .target_label = part,
+                                .replacement = STR("$1"),
+                                .modulus = r->options->shard_count};
+    struct relabel_rule keep = {.action = RELABEL_KEEP,
+                                .source_labels = &sources[1],
+                                .n_source_labels = 1,
+                                .separator = STR(";"),
+                                .target_label = STR(""),
+                                .replacement = STR("$1")};
+    compile(r, at, STR("(.*)"), &hash.regex);
+    compile(r, at, str_c(arena_printf(r->arena, "%u", r->options->shard_index)), &keep.regex);
+    all->rules[n] = hash;
+    all->rules[n + 1] = keep;
+    all->n = n + 2;
+    return all;
+}
+
 static void print_str(struct buf *out, struct str s)
 {
     buf_u64(out, s.n);

@@ -397,6 +397,7 @@ bool scrape_read(struct reader *r, struct node *n, const struct global *g, struc
     set_limits(s, g);
     bool legacy = s->name_validation == NAMES_LEGACY;
     s->relabel = relabel_read(r, d.relabel, legacy, "target relabeling rule in scrape config");
+    s->relabel = relabel_add_shard(r, s->relabel, n);
     s->metric_relabel = relabel_read(r, d.metric_relabel, legacy, "metric relabeling rule in scrape config");
     discovery_read(r, &d.discovery, !has_rules(d.relabel), s->job_name, &s->discovery);
     s->shape_hash = shape_hash(s);

@@ -91,6 +91,30 @@ static void bad_rules_are_refused_in_the_original_words(void **state)
         assert_error(cases[i][0], ERR_SYNTAX, cases[i][1]);
 }
 
+static void shards_get_two_rules_behind_the_jobs_own(void **state)
+{
+    (void)state;
+    static const char text[] = RULE("{target_label: x}") "- job_name: b\n";
+    struct config_options o = {.agent = true, .shard_index = 11, .shard_count = 32};
+    struct plan *p;
+    struct diag d = {0};
+    assert_int_equal(config_parse_prometheus(str_c(text), "f", ".", &o, &p, NULL, &d), OK);
+    for (int job = 0; job < 2; job++) {
+        const struct relabel_rules *rules = p->scrapes[job].relabel;
+        assert_int_equal(rules->n, job ? 2 : 3);
+        const struct relabel_rule *hash = &rules->rules[rules->n - 2], *keep = &rules->rules[rules->n - 1];
+        assert_int_equal(hash->action, RELABEL_HASHMOD);
+        assert_str_c(hash->source_labels[0], "__address__");
+        assert_int_equal(hash->modulus, 32);
+        assert_int_equal(keep->action, RELABEL_KEEP);
+        assert_true(str_eq(keep->source_labels[0], hash->target_label));
+        assert_true(regex_match(keep->regex, STR("11")));
+        assert_false(regex_match(keep->regex, STR("1")));
+        assert_false(regex_match(keep->regex, STR("111")));
+    }
+    plan_unref(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +122,7 @@ int main(void)
         cmocka_unit_test(every_key_is_kept),
         cmocka_unit_test(good_rules_are_taken),
         cmocka_unit_test(bad_rules_are_refused_in_the_original_words),
+        cmocka_unit_test(shards_get_two_rules_behind_the_jobs_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
