@@ -91,9 +91,9 @@ typedef void(aws_done_fn)(struct aws_call *c, const struct aws_answer *a);
 /* Lives in the caller's struct until done has been called. */
 struct aws_call {
     const struct aws_service *service;
-    const char *operation;   /* "ListClusters" */
+    const char *operation;   /* static: "ListClusters" */
     struct str body;         /* JSON, or Action's form parameters without Action and Version; kept until done */
-    struct str method, path; /* AWS_REST_JSON; the path may have a query, escaped */
+    struct str method, path; /* AWS_REST_JSON; NUL-terminated; the path may have a query, escaped */
     const struct http_header *headers; /* beyond those of the protocol: sso's token */
     int n_headers;
     struct str endpoint;   /* a URL that replaces the service's; empty: by region and environment */

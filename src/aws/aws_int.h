@@ -76,27 +76,30 @@ extern const struct aws_service aws_servicediscovery_data, aws_sso, aws_sso_oidc
 
 /* ---- errors (error.c), pure ---- */
 
-/* The code and message of an error answer: headers, JSON or XML. Appended to text, whose growth moves them: take them
- * last. A body that cannot be read gives the status as code and no message. */
+/* The code and message of an error answer: headers, JSON or XML. Views point into text, which is appended to. A body
+ * that cannot be read gives the status as code and no message. Codes are printable ASCII without namespace and URL. */
 struct aws_error {
     struct str code, message, request_id;
 };
 void aws_error_parse(enum aws_protocol protocol, int status, const struct http_header *headers, int n_headers,
                      struct str body, struct buf *text, struct aws_error *out);
-bool aws_error_is_throttling(struct str code, int status);
+/* service may be NULL. */
+bool aws_error_is_throttling(const struct aws_service *service, struct str code, int status);
 bool aws_error_is_transient(struct str code, int status);
-bool aws_error_is_expired(struct str code); /* the token is too old: new credentials may help */
-bool aws_error_is_unknown(struct str code); /* the key is not known (yet): new credentials may help */
+bool aws_error_is_refused(struct str code); /* the token is expired or the key unknown: other credentials may help */
 bool aws_error_is_skew(struct str code);    /* may come from a wrong clock */
 
 /* ---- clock skew (skew.c) ---- */
 
 struct aws_skews *aws_skews_new(struct log *log, struct counters *counters);
-void aws_skews_free(struct aws_skews *skews);
+void aws_skews_free(struct aws_skews *skews); /* NULL is fine */
 /* What to add to the local clock when signing for this host: 0 until something else was seen. */
 int64_t aws_skew_of(const struct aws_skews *skews, struct str host);
-/* An answer came: its Date, at this local time, after this long. True when the difference was found to have changed
- * by more than 4 minutes: worth signing again. */
-bool aws_skew_seen(struct aws_skews *skews, struct str host, struct str date, int64_t wall_ms, uint64_t took_ms);
+/* A signature, made with used_ms, was refused with a code that aws_error_is_skew; the answer's Date, the local time of
+ * its receipt, and how long it took. True when the clock was wrong by more than 4 minutes: worth signing again. */
+bool aws_skew_seen(struct aws_skews *skews, struct str host, struct str date, int64_t wall_ms, uint64_t took_ms,
+                   int64_t used_ms);
+/* The same without a memory, any thread: *skew_ms is set when it returns true. */
+bool aws_skew_measure(struct str date, int64_t wall_ms, uint64_t took_ms, int64_t used_ms, int64_t *skew_ms);
 
 #endif

@@ -51,3 +51,37 @@ void clock_print(struct buf *b, int64_t wall_ms)
     buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
                tm.tm_min, tm.tm_sec, (int)ms);
 }
+
+static bool two_digits(const char *p, int *out)
+{
+    if (p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9')
+        return false;
+    *out = (p[0] - '0') * 10 + p[1] - '0';
+    return true;
+}
+
+bool clock_parse_http(struct str s, int64_t *wall_ms)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char form[] = "***, ** *** **** **:**:** GMT";
+    struct tm tm = {0};
+    int century, year;
+
+    s = str_trim(s);
+    if (s.n != sizeof(form) - 1)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (form[i] != '*' && form[i] != s.p[i])
+            return false;
+    }
+    while (tm.tm_mon < 12 && memcmp(months + 3 * tm.tm_mon, s.p + 8, 3))
+        tm.tm_mon++;
+    bool known = tm.tm_mon < 12 && two_digits(s.p + 5, &tm.tm_mday) && two_digits(s.p + 12, &century) &&
+                 two_digits(s.p + 14, &year) && two_digits(s.p + 17, &tm.tm_hour) && two_digits(s.p + 20, &tm.tm_min) &&
+                 two_digits(s.p + 23, &tm.tm_sec);
+    if (!known || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+        return false;
+    tm.tm_year = century * 100 + year - 1900;
+    *wall_ms = (int64_t)timegm(&tm) * 1000;
+    return true;
+}

@@ -2,6 +2,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -12,5 +13,7 @@ uint64_t clock_mono_ns(void);
 uint64_t clock_mono_ms(void);
 /* RFC 3339 in UTC with milliseconds: 2026-01-02T03:04:05.678Z */
 void clock_print(struct buf *b, int64_t wall_ms);
+/* The date of an HTTP field, in the one form that is still sent: "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7). */
+bool clock_parse_http(struct str s, int64_t *wall_ms);
 
 #endif

@@ -26,6 +26,30 @@ static void prints_utc(void **state)
     assert_true(b.n > 0);
 }
 
+static void reads_http_dates(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "Sun, 06 Nov 1994 08:49:37",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 UTC",
+        "Sun, 06 Xyz 1994 08:49:37 GMT",
+        "Sun, 6x Nov 1994 08:49:37 GMT",
+        "Sun, 00 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 24:49:37 GMT",
+    };
+    int64_t ms = 7;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(clock_parse_http(str_c(bad[i]), &ms));
+    assert_int_equal(ms, 7);
+    assert_true(clock_parse_http(STR("Sun, 06 Nov 1994 08:49:37 GMT"), &ms));
+    assert_int_equal(ms, 784111777000);
+    assert_true(clock_parse_http(STR(" Tue, 29 Feb 2000 12:34:56 GMT "), &ms));
+    assert_int_equal(ms, 951827696000);
+}
+
 static void moves_forward(void **state)
 {
     (void)state;
@@ -40,6 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prints_utc),
+        cmocka_unit_test(reads_http_dates),
         cmocka_unit_test(moves_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
