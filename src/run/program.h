@@ -26,9 +26,8 @@ struct program_options {
     uint64_t spool_max_bytes, spool_memory_bytes;
     int64_t spool_max_age_ms;
 
-    uint32_t shard_index, shard_count; /* --shard=N/M: N from 0; M 0: no sharding */
-    enum compression compression;      /* --remote-write.compression: COMPRESS_SNAPPY or COMPRESS_ZSTD */
-    uint64_t memory_ceiling_bytes;     /* --memory.ceiling; 0: nine tenths of what the control group grants, UINT64_MAX: none */
+    enum compression compression;  /* --remote-write.compression: COMPRESS_SNAPPY or COMPRESS_ZSTD */
+    uint64_t memory_ceiling_bytes; /* --memory.ceiling; 0: nine tenths of what the control group grants, UINT64_MAX: none */
 
     bool adjust_timestamps;
     int64_t timestamp_tolerance_ms, discovery_reload_ms;
