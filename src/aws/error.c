@@ -177,8 +177,11 @@ static void append_line(struct buf *out, struct str s)
 
     while (n < s.n && n > 0 && (s.p[n] & 0xC0) == 0x80)
         n--;
+    size_t from = out->n;
     for (size_t i = 0; i < n; i++)
         buf_char(out, (unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f ? ' ' : s.p[i]);
+    while (out->n > from && out->p[out->n - 1] == ' ')
+        out->n--;
 }
 
 void aws_error_parse(enum aws_protocol protocol, int status, const struct http_header *headers, int n_headers,
