@@ -5,6 +5,8 @@
  *   a{job="j",x="1"} 5
  *   b{job="j"} 7 @1234        a timestamp of its own
  *   c{job="j"} stale
+ *   d{job="j"} 8 start=500 # {id="a"} 3 @400           since when it counts; an exemplar
+ *   e{job="j"} h:7 sum=20 schema=0 z=1 +[0:2,1:-1]      a native histogram; spans left out, buckets as they are
  */
 #ifndef TESTS_UNIT_SOURCE_SCRAPE_PAGES_H
 #define TESTS_UNIT_SOURCE_SCRAPE_PAGES_H
@@ -26,6 +28,9 @@ struct pages {
     struct diag diag;
     enum err err;
     enum exposition_kind kind;
+    struct scrape_histograms histograms;
+    bool starts;
+    uint64_t series_limit;
     int64_t ts_ms, now_ms;
     struct buf text;   /* the last batch */
     struct buf blocks; /* what its samples stand under: `a < # TYPE a gauge` */
@@ -45,6 +50,69 @@ static inline void pages_print_labels(struct labels l, struct buf *out)
     buf_char(out, '}');
 }
 
+static inline void pages_print_buckets(const struct histogram *h, const struct histogram_buckets *b, char sign,
+                                       struct buf *out)
+{
+    uint32_t at = 0;
+    int32_t index = 0;
+
+    if (b->n == 0)
+        return;
+    buf_printf(out, " %c[", sign);
+    for (uint32_t s = 0; s < b->n_spans; s++) {
+        index += b->spans[s].offset;
+        for (uint32_t i = 0; i < b->spans[s].length; i++, at++, index++) {
+            buf_printf(out, "%s%d:", at ? "," : "", index);
+            buf_double(out, h->is_float ? b->counts[at] : (double)b->deltas[at]);
+        }
+    }
+    assert_int_equal(at, b->n);
+    buf_char(out, ']');
+}
+
+static inline void pages_print_histogram(const struct histogram *h, struct buf *out)
+{
+    buf_c(out, h->is_float ? "fh:" : "h:");
+    buf_double(out, h->is_float ? h->count_float : (double)h->count_int);
+    buf_c(out, " sum=");
+    buf_double(out, h->sum);
+    buf_printf(out, " schema=%d", (int)h->schema);
+    double zeros = h->is_float ? h->zero_count_float : (double)h->zero_count_int;
+    if (zeros > 0) {
+        buf_c(out, " z=");
+        buf_double(out, zeros);
+    }
+    for (uint32_t i = 0; i < h->n_custom_values; i++) {
+        buf_c(out, i ? "," : " le=");
+        buf_double(out, h->custom_values[i]);
+    }
+    pages_print_buckets(h, &h->positive, '+', out);
+    pages_print_buckets(h, &h->negative, '-', out);
+}
+
+static inline void pages_print_side(const struct batch *b, const struct sample *s, struct buf *out)
+{
+    if (s->side == SIDE_NONE)
+        return;
+    const struct sample_side *side = &b->sides[s->side];
+    if (side->ts_ms != b->ts_ms)
+        buf_printf(out, " @%lld", (long long)side->ts_ms);
+    if (side->start_ms)
+        buf_printf(out, " start=%lld", (long long)side->start_ms);
+    for (uint32_t i = 0; i < side->n_exemplars; i++) {
+        const struct exemplar *e = &b->exemplars[side->exemplar + i];
+        assert_true(side->exemplar + i < b->n_exemplars);
+        buf_c(out, " # ");
+        labels_print(e->labels, out);
+        buf_char(out, ' ');
+        buf_double(out, e->value);
+        if (e->has_ts)
+            buf_printf(out, " @%lld", (long long)e->ts_ms);
+        else
+            assert_int_equal(e->ts_ms, side->ts_ms);
+    }
+}
+
 static inline void pages_print_batch(const struct batch *b, struct buf *out)
 {
     struct arena a = {0};
@@ -58,12 +126,13 @@ static inline void pages_print_batch(const struct batch *b, struct buf *out)
             pages_print_labels(metric_map_merged(intern_labels(b->metrics, s->metric, &a), run->scope->labels, &a),
                                out);
             buf_char(out, ' ');
-            if (bits == SAMPLE_STALE_BITS)
+            if (s->side != SIDE_NONE && b->sides[s->side].histogram != SIDE_NONE)
+                pages_print_histogram(&b->histograms[b->sides[s->side].histogram], out);
+            else if (bits == SAMPLE_STALE_BITS)
                 buf_c(out, "stale");
             else
                 buf_double(out, s->value);
-            if (s->side != SIDE_NONE)
-                buf_printf(out, " @%lld", (long long)b->sides[s->side].ts_ms);
+            pages_print_side(b, s, out);
             buf_char(out, '\n');
             arena_reset(&a);
         }
@@ -154,17 +223,21 @@ static inline void pages_take_batch(struct pages *p)
 }
 
 /* One scrape a second: a failed one marks the series. The batch as text. */
-static inline struct str pages_scrape(struct pages *p, const char *body)
+static inline struct str pages_scrape_bytes(struct pages *p, struct str body)
 {
     struct buf copy = {0};
 
     p->ts_ms += 1000;
-    buf_c(&copy, body);
+    buf_str(&copy, body);
+    buf_c(&copy, "");
     struct predict_input in = {
         .page = &p->page,
         .config = &p->config,
         .body = buf_view(&copy),
         .kind = p->kind,
+        .histograms = p->histograms,
+        .starts = p->starts,
+        .series_limit = p->series_limit,
         .ts_ms = p->ts_ms,
         .now_ms = p->now_ms,
     };
@@ -176,6 +249,11 @@ static inline struct str pages_scrape(struct pages *p, const char *body)
     pages_take_batch(p);
     buf_release(&copy);
     return buf_view(&p->text);
+}
+
+static inline struct str pages_scrape(struct pages *p, const char *body)
+{
+    return pages_scrape_bytes(p, str_c(body));
 }
 
 static inline double pages_counter(const struct pages *p, const char *name)
