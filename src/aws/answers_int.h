@@ -26,9 +26,6 @@ enum err answer_process(struct str body, struct arena *a, struct answer_keys *ou
 enum err answer_sso_keys(struct str body, struct arena *a, struct answer_keys *out, struct diag *d) MUST_USE;
 /* STS AssumeRole and AssumeRoleWithWebIdentity (XML). */
 enum err answer_sts(struct str body, struct arena *a, struct answer_keys *out, struct diag *d) MUST_USE;
-/* STS GetCallerIdentity (XML). */
-enum err answer_identity(struct str body, struct arena *a, struct str *account, struct str *arn,
-                         struct diag *d) MUST_USE;
 /* Task metadata: the region in the task's ARN. */
 enum err answer_task_region(struct str body, struct arena *a, struct str *region, struct diag *d) MUST_USE;
 

@@ -12,6 +12,7 @@
  */
 #include "aws/answers_int.h"
 
+#include "aws/credentials.h"
 #include "wire/xml.h"
 
 enum err answer_sts(struct str body, struct arena *a, struct answer_keys *out, struct diag *d)
@@ -45,7 +46,7 @@ enum err answer_sts(struct str body, struct arena *a, struct answer_keys *out, s
     return OK;
 }
 
-enum err answer_identity(struct str body, struct arena *a, struct str *account, struct str *arn, struct diag *d)
+enum err aws_identity_parse(struct str body, struct arena *a, struct str *account, struct str *arn, struct diag *d)
 {
     struct xml_node *root = NULL;
 

@@ -25,7 +25,7 @@ struct aws_env {
     struct log *log;
     struct counters *counters;
     struct http_client *http;
-    /* NULL when unset; tests give their own. Read once at aws_new but for what the SDKs read each time. */
+    /* A variable that is not set is NULL. The function NULL: the process's own environment; tests give their own. */
     const char *(*getenv)(void *ctx, const char *name);
     void *getenv_ctx;
 };

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "aws/config.h"
+#include "base/arena.h"
 #include "base/err.h"
 
 struct aws_credentials {
@@ -47,5 +48,12 @@ struct aws_step {
 uint32_t aws_session_steps(const struct aws_session *s, const struct aws_step **out);
 /* Where the region comes from: "AWS_REGION", "task metadata"; empty while it is not known. */
 struct str aws_session_region_source(const struct aws_session *s);
+/* How far this machine's clock is behind that of a service, in ms, as its last refusal has shown; 0: it is right, or
+ * nothing was refused. */
+struct aws_service;
+int64_t aws_session_clock_behind_ms(const struct aws_session *s, const struct aws_service *service);
+/* The answer of sts GetCallerIdentity; the strings are in the arena. */
+enum err aws_identity_parse(struct str body, struct arena *a, struct str *account, struct str *arn,
+                            struct diag *d) MUST_USE;
 
 #endif

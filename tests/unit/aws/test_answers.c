@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "aws/answers_int.h"
+#include "aws/credentials.h"
 #include "wire/tree.h"
 
 static struct arena arena;
@@ -175,13 +176,13 @@ static void test_identity(void **state)
     (void)state;
     struct str account, arn;
 
-    assert_int_equal(answer_identity(STR("<R><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/u</Arn><Account>1"
-                                         "</Account></GetCallerIdentityResult></R>"),
-                                     &arena, &account, &arn, NULL),
+    assert_int_equal(aws_identity_parse(STR("<R><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/u</Arn><Account>1"
+                                            "</Account></GetCallerIdentityResult></R>"),
+                                        &arena, &account, &arn, NULL),
                      OK);
     assert_str_c(account, "1");
     assert_str_c(arn, "arn:aws:iam::1:user/u");
-    assert_int_equal(answer_identity(STR("<R/>"), &arena, &account, &arn, NULL), ERR_SYNTAX);
+    assert_int_equal(aws_identity_parse(STR("<R/>"), &arena, &account, &arn, NULL), ERR_SYNTAX);
 }
 
 static void test_region_of_the_task(void **state)
