@@ -103,5 +103,7 @@ int cmd_check(int argc, char **argv)
         .bad_usage = 1,
         .run = run,
     };
+    if (argc > 0 && strcmp(argv[0], "aws") == 0)
+        return cmd_check_aws(argc - 1, argv + 1);
     return flags_run(&command, argc, argv);
 }
