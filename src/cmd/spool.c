@@ -184,7 +184,7 @@ static enum err make_plan(const char *url, struct plan **out, struct diag *d)
             buf_char(&text, '\'');
         buf_char(&text, *url);
     }
-    buf_c(&text, "', name: replay, metadata_config: {send: false}}]\n");
+    buf_c(&text, "', name: replay, protobuf_message: io.prometheus.write.v2.Request}]\n");
     return config_parse_prometheus(buf_view(&text), "replay", ".", &(struct config_options){.agent = true}, out, NULL,
                                    d);
 }
@@ -222,6 +222,7 @@ static enum err run_replay(const char *directory, struct plan *plan, uint64_t ti
                                           .n_workers = 1,
                                           .plan = plan,
                                           .config = &plan->remote_writes[0],
+                                          .compression = COMPRESS_ZSTD,
                                           .log = log};
         err = remote_write_new(&ro, &r.rw, d);
         if (!err) {

@@ -27,6 +27,7 @@ struct program_sink {
     struct spool *spool;
     const struct plan_remote_write *config; /* in the current plan */
     enum spool_mode mode;
+    struct remote_write_shared shared;
     uint32_t closing; /* workers that have yet to say that it is closed there */
     bool seen;
 };

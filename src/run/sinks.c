@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "run/program_int.h"
 
-enum { MAX_RAW_BYTES = 1 << 20, PROTOCOL_REMOTE_WRITE_1 = 1 };
+enum { MAX_RAW_BYTES = 1 << 20 };
 
 /* A directory name: the user's name for it where that is a plain file name, else a hash of that name; without one the
  * plan's hash, which tells apart destinations of one URL that differ in their tenant or come twice. */
@@ -56,7 +56,12 @@ static struct program_sink *free_place(struct program *p)
 
 static void tell_workers(struct program *p, struct program_sink *s)
 {
-    struct worker_sink ws = {.slot = s->slot, .spool = s->spool, .plan = p->plan, .config = s->config};
+    struct worker_sink ws = {.slot = s->slot,
+                             .spool = s->spool,
+                             .plan = p->plan,
+                             .config = s->config,
+                             .compression = p->o.compression,
+                             .shared = &s->shared};
 
     for (uint32_t i = 0; i < p->n_workers; i++)
         worker_sink_set(p->workers[i], &ws);
@@ -68,8 +73,8 @@ static enum err open_spool(struct program *p, struct program_sink *s, struct dia
         .directory = s->directory,
         .destination = s->config->name.p,
         .mode = s->mode,
-        .compression = COMPRESS_SNAPPY,
-        .protocol = PROTOCOL_REMOTE_WRITE_1,
+        .compression = p->o.compression == COMPRESS_ZSTD ? COMPRESS_ZSTD : COMPRESS_SNAPPY,
+        .protocol = remote_write_protocol(s->config),
         .max_samples = s->config->queue.max_samples_per_send,
         .max_raw_bytes = MAX_RAW_BYTES,
         .seal_after_ms = (uint32_t)s->config->queue.batch_send_deadline_ms,

@@ -176,7 +176,7 @@ static void run_sink_set(struct order *o)
     struct diag d = {0};
 
     if (slot->rw) {
-        remote_write_update(slot->rw, o->sink.plan, o->sink.config);
+        remote_write_update(slot->rw, o->sink.plan, o->sink.config, &o->sink.signing);
     } else {
         struct remote_write_options options = {
             .loop = w->loop,
@@ -189,6 +189,9 @@ static void run_sink_set(struct order *o)
             .n_workers = w->o.n_workers,
             .plan = o->sink.plan,
             .config = o->sink.config,
+            .compression = o->sink.compression,
+            .signing = o->sink.signing,
+            .shared = o->sink.shared,
             .log = w->o.log,
             .counters = w->o.counters,
         };

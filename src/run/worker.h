@@ -41,6 +41,9 @@ struct worker_sink {
     struct spool *spool;
     struct plan *plan;                      /* a reference is taken */
     const struct plan_remote_write *config; /* in that plan */
+    enum compression compression;
+    struct remote_write_signing signing; /* called on every worker's thread; lives as long as the plan */
+    struct remote_write_shared *shared;
 };
 void worker_sink_set(struct worker *w, const struct worker_sink *sink);
 /* Closes it; done(ctx) on the control loop when its lanes are closed. */

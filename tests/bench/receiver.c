@@ -2,13 +2,13 @@
  *
  *   receiver PORT [--ledger]
  *
- * Takes prometheus.WriteRequest (remote write 1.0) and io.prometheus.write.v2.Request (2.0), snappy-compressed, at any
- * path of 127.0.0.1:PORT, and counts what is in them without keeping it.
+ * Takes prometheus.WriteRequest (remote write 1.0) and io.prometheus.write.v2.Request (2.0), compressed with
+ * snappy or zstd, at any path of 127.0.0.1:PORT, and counts what is in them without keeping it.
  *
  *   GET /stats          JSON: requests, refused, wire and raw bytes, series, samples, stale markers, report
- *                       samples, metadata, bad messages, lag_max_ms, lag_mean_ms, first_ms, last_ms, unique
- *   GET /stats?reset    the same, and counts from zero thereafter
- *   GET /control?status=503   every request is answered so from now on and not looked at; 204: taken again
+ *                       samples, metadata (2.0: series that have some), histograms, exemplars, bad messages,
+ * lag_max_ms, lag_mean_ms, first_ms, last_ms, unique GET /stats?reset    the same, and counts from zero thereafter GET
+ * /control?status=503   every request is answered so from now on and not looked at; 204: taken again
  *
  * The lag of a sample is the wall clock at its arrival less its timestamp; first_ms and last_ms are the wall clock at
  * the first and the latest request that was taken. With --ledger "unique" counts each (labels, timestamp) once, stale
@@ -34,6 +34,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <zstd.h>
 
 static const uint64_t STALE_BITS = 0x7ff0000000000002;
 enum { MESSAGE_MAX_BYTES = 256 << 20 };
@@ -61,7 +62,7 @@ struct ledger {
 };
 
 struct stats {
-    uint64_t requests, refused, wire, raw, series, samples, stale, report, metadata, bad;
+    uint64_t requests, refused, wire, raw, series, samples, stale, report, metadata, histograms, exemplars, bad;
     int64_t lag_max_ms, lag_sum_ms, first_ms, last_ms;
 };
 
@@ -209,7 +210,7 @@ static void count_sample(const struct field *sample, uint64_t labels_hash, bool 
         ledger_add(&receiver.ledger, hash_bytes(labels_hash, (const uint8_t *)&timestamp_ms, 8));
 }
 
-static void count_series(const struct field *series)
+static void count_series(const struct field *series, bool is_v2)
 {
     struct cursor c = inside(series);
     struct field f;
@@ -219,6 +220,13 @@ static void count_series(const struct field *series)
     while (next_field(&c, &f)) {
         if (f.number == 2 && f.type == 2) {
             count_sample(&f, labels_hash, is_report);
+        } else if ((f.number == 3 || f.number == 4) && f.type == 2) {
+            if ((f.number == 3) == is_v2)
+                receiver.stats.histograms++;
+            else
+                receiver.stats.exemplars++;
+        } else if (f.number == 5 && is_v2) {
+            receiver.stats.metadata++;
         } else if (f.number == 1 && f.type == 2 && receiver.has_ledger) {
             labels_hash = hash_bytes(labels_hash, f.bytes, f.size);
             is_report = is_report || is_report_name(&f);
@@ -232,20 +240,36 @@ static void count_message(const uint8_t *p, size_t n, bool is_v2)
     struct field f;
     while (next_field(&c, &f)) {
         if (f.number == (is_v2 ? 5 : 1) && f.type == 2)
-            count_series(&f);
+            count_series(&f, is_v2);
         else if (f.number == 3 && !is_v2)
             receiver.stats.metadata++;
     }
 }
 
-static void take_request(const char *body, size_t n, bool is_v2)
+static bool inflated_size(const char *body, size_t n, bool is_zstd, size_t *raw)
+{
+    if (!is_zstd)
+        return snappy_uncompressed_length(body, n, raw) == SNAPPY_OK;
+    unsigned long long size = ZSTD_getFrameContentSize(body, n);
+    *raw = size;
+    return size != ZSTD_CONTENTSIZE_UNKNOWN && size != ZSTD_CONTENTSIZE_ERROR;
+}
+
+static bool inflate(const char *body, size_t n, bool is_zstd, size_t *raw)
+{
+    if (!is_zstd)
+        return snappy_uncompress(body, n, receiver.message, raw) == SNAPPY_OK;
+    return ZSTD_decompress(receiver.message, *raw, body, n) == *raw;
+}
+
+static void take_request(const char *body, size_t n, bool is_v2, bool is_zstd)
 {
     struct timespec t;
     struct stats *s = &receiver.stats;
     size_t raw;
     clock_gettime(CLOCK_REALTIME, &t);
     receiver.now_ms = t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-    if (snappy_uncompressed_length(body, n, &raw) != SNAPPY_OK || raw > MESSAGE_MAX_BYTES) {
+    if (!inflated_size(body, n, is_zstd, &raw) || raw > MESSAGE_MAX_BYTES) {
         s->bad++;
         return;
     }
@@ -253,7 +277,7 @@ static void take_request(const char *body, size_t n, bool is_v2)
         receiver.message_capacity = raw;
         receiver.message = resize(receiver.message, raw);
     }
-    if (snappy_uncompress(body, n, receiver.message, &raw) != SNAPPY_OK) {
+    if (!inflate(body, n, is_zstd, &raw)) {
         s->bad++;
         return;
     }
@@ -288,6 +312,8 @@ static int print_stats(char *out, size_t size)
         {"stale", s->stale},
         {"report", s->report},
         {"metadata", s->metadata},
+        {"histograms", s->histograms},
+        {"exemplars", s->exemplars},
         {"bad", s->bad},
         {"first_ms", s->first_ms},
         {"last_ms", s->last_ms},
@@ -325,15 +351,18 @@ static int answer_post(const char *head, const char *body, size_t n, char *out, 
     }
     bool is_v2 = strcasestr(head, "write.v2") != NULL;
     uint64_t series = receiver.stats.series, samples = receiver.stats.samples;
-    take_request(body, n, is_v2);
+    uint64_t histograms = receiver.stats.histograms, exemplars = receiver.stats.exemplars;
+    take_request(body, n, is_v2, strcasestr(head, "\ncontent-encoding: zstd") != NULL);
     if (!is_v2)
         return snprintf(out, size, "HTTP/1.1 204 No Content\r\n\r\n");
     /* A 2.0 sender takes an answer without these as that of a 1.0 receiver. */
-    return snprintf(
-        out, size,
-        "HTTP/1.1 204 No Content\r\nX-Prometheus-Remote-Write-Samples-Written: %llu\r\n"
-        "X-Prometheus-Remote-Write-Histograms-Written: 0\r\nX-Prometheus-Remote-Write-Exemplars-Written: 0\r\n\r\n",
-        (unsigned long long)(receiver.stats.series > series ? receiver.stats.samples - samples : 0));
+    return snprintf(out, size,
+                    "HTTP/1.1 204 No Content\r\nX-Prometheus-Remote-Write-Samples-Written: %llu\r\n"
+                    "X-Prometheus-Remote-Write-Histograms-Written: %llu\r\n"
+                    "X-Prometheus-Remote-Write-Exemplars-Written: %llu\r\n\r\n",
+                    (unsigned long long)(receiver.stats.series > series ? receiver.stats.samples - samples : 0),
+                    (unsigned long long)(receiver.stats.histograms - histograms),
+                    (unsigned long long)(receiver.stats.exemplars - exemplars));
 }
 
 /* Answers the request at the front, if all of it is there. Returns its size, or 0. */

@@ -64,7 +64,10 @@ static uint32_t share_of_shards(const struct remote_write *rw)
 
 enum err remote_write_peer(struct remote_write *rw, struct http_peer **out, struct diag *d)
 {
-    return http_peer_new(rw->http, rw->config->url, &rw->config->http, out, d);
+    enum err err = http_peer_new(rw->http, rw->config->url, &rw->config->http, out, d);
+    if (!err && rw->signing.signer)
+        http_peer_sign(*out, rw->signing.signer);
+    return err;
 }
 
 /* ---- protocol ---------------------------------------------------------------------------------------------------- */
@@ -311,7 +314,8 @@ struct batch_consumer *remote_write_consumer(struct remote_write *rw)
     return &rw->consumer;
 }
 
-void remote_write_update(struct remote_write *rw, struct plan *plan, const struct plan_remote_write *config)
+void remote_write_update(struct remote_write *rw, struct plan *plan, const struct plan_remote_write *config,
+                         const struct remote_write_signing *signing)
 {
     struct plan *old = rw->plan;
     bool same_shape = config->shape_hash == rw->config->shape_hash &&
@@ -319,6 +323,7 @@ void remote_write_update(struct remote_write *rw, struct plan *plan, const struc
                       !config->write_relabel == !rw->config->write_relabel;
     rw->plan = plan_ref(plan);
     rw->config = config;
+    rw->signing = signing ? *signing : (struct remote_write_signing){0};
     rw->max_in_flight = share_of_shards(rw);
     forms_rebase(&rw->forms, plan->external_labels, config->write_relabel);
     if (!same_shape)

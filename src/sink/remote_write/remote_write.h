@@ -55,8 +55,10 @@ struct remote_write_options {
 /* Opens the lanes that hold data from before, and starts sending them. */
 enum err remote_write_new(const struct remote_write_options *o, struct remote_write **out, struct diag *d) MUST_USE;
 struct batch_consumer *remote_write_consumer(struct remote_write *rw);
-/* The same destination under a new plan: options, relabelling, external labels; prepared forms are made again. */
-void remote_write_update(struct remote_write *rw, struct plan *plan, const struct plan_remote_write *config);
+/* The same destination under a new plan: options, relabelling, external labels; prepared forms are made again. What it
+ * did not take (2.0, zstd) is tried again. */
+void remote_write_update(struct remote_write *rw, struct plan *plan, const struct plan_remote_write *config,
+                         const struct remote_write_signing *signing); /* NULL: not signed */
 /* Metadata in requests of their own; neither spooled nor in the ledger. Called for one worker only. */
 void remote_write_metadata(struct remote_write *rw, const struct family *families, uint32_t n);
 /* Seals every lane and keeps sending; drained(ctx) when nothing waits any more. */

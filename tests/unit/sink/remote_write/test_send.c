@@ -524,7 +524,7 @@ static void reload_changes_labels_and_options(void **state)
     next->external_labels = labels_of(&next->arena, "region=eu");
     config->queue.max_shards = 2;
     config->queue.max_samples_per_send = 5;
-    remote_write_update(w->rw, next, config);
+    remote_write_update(w->rw, next, config, NULL);
     plan_unref(w->plan); /* ours; a running request may still need it */
     w->plan = next;
     w->config = config;
@@ -550,7 +550,7 @@ static void reload_while_in_flight(void **state)
     world_until_seen(w, 1);
     struct plan_remote_write *config;
     struct plan *next = world_plan(w, &config);
-    remote_write_update(w->rw, next, config);
+    remote_write_update(w->rw, next, config, NULL);
     plan_unref(w->plan);
     w->plan = next;
     w->config = config;
