@@ -2,8 +2,7 @@
  * over all fields of the request but those that nobody signs. X-Amz-Content-Sha256 only for services that want it: it
  * would cost 86 bytes a request and say nothing that the signature does not.
  *
- * What it costs: hashing the body, which is what was compressed (about 25 us for 40 KB on a machine with SHA
- * instructions, make bench), and two hashes of a few hundred bytes. The day's key is kept.
+ * What it costs is the hash of the body, as compressed; the rest is a few small hashes, since the day's key is kept.
  *
  * The clock: a refusal whose Date is more than 4 minutes from the clock that signed corrects it for this destination.
  * Requests of other lanes that were under way with the old one come back refused as well; for a while such refusals are
