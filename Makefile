@@ -93,7 +93,7 @@ ifneq ($(LTO),)
 common += -flto=auto
 ld     += -flto=auto -O2
 endif
-libs := $(package_libs) -lsnappy -lpthread -lm $(if $(filter jemalloc,$(MALLOC)),-ljemalloc)
+libs := $(package_libs) -lsnappy -lgnutls -lcrypt -lpthread -lm $(if $(filter jemalloc,$(MALLOC)),-ljemalloc)
 
 compile_c   = $(CC) $(c_only) $(common) $(CFLAGS)
 compile_cxx = $(CXX) $(cxx_only) $(common) $(CXXFLAGS)

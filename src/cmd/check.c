@@ -1,5 +1,5 @@
 /* check: `leadline check FILE` prints the compiled plan, or every error of the file; `leadline check config FILE...` is
- * promtool's form and speaks its words.
+ * promtool's form and speaks its words. Other first words are commands of their own: metrics, relabel, web-config, aws.
  *
  *   standard output   the plan (ours), `Checking` and `SUCCESS` lines (promtool's)
  *   standard error    errors, one a line, as file:line:column: text
@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cmd/check.h"
 #include "cmd/cmd.h"
-#include "cmd/flags.h"
 #include "config/config.h"
 
 static const struct flag_spec specs[] = {
@@ -71,6 +71,13 @@ static bool check_file(const struct flags *f, const char *path, bool promtool)
     return err == OK;
 }
 
+/* promtool's other checks. A file of that name is reached as ./rules. */
+static bool is_of_server(struct str word)
+{
+    return str_eq(word, STR("rules")) || str_eq(word, STR("service-discovery")) || str_eq(word, STR("healthy")) ||
+           str_eq(word, STR("ready"));
+}
+
 static int run(const struct flags *f)
 {
     bool promtool = f->n_rest > 1 && str_eq(f->rest[0], STR("config"));
@@ -81,9 +88,9 @@ static int run(const struct flags *f)
         fprintf(stderr, "leadline check: which file? For example: leadline check prometheus.yml\n");
         return 1;
     }
-    if (!promtool && (str_eq(f->rest[0], STR("metrics")) || str_eq(f->rest[0], STR("rules")) ||
-                      str_eq(f->rest[0], STR("web-config")))) {
-        fprintf(stderr, "leadline check %s: not in this version; it checks configuration files\n", f->rest[0].p);
+    if (!promtool && f->n_rest > 1 && is_of_server(f->rest[0])) {
+        fprintf(stderr, "leadline check %s: this is about a server's rules and queries, which leadline does not have\n",
+                f->rest[0].p);
         return 1;
     }
     for (uint32_t i = first; i < f->n_rest; i++)
@@ -103,7 +110,16 @@ int cmd_check(int argc, char **argv)
         .bad_usage = 1,
         .run = run,
     };
-    if (argc > 0 && strcmp(argv[0], "aws") == 0)
-        return cmd_check_aws(argc - 1, argv + 1);
+    static const struct {
+        const char *word;
+        int (*run)(int argc, char **argv);
+    } parts[] = {{"aws", cmd_check_aws},
+                 {"metrics", check_metrics},
+                 {"relabel", check_relabel},
+                 {"web-config", check_web_config}};
+
+    for (size_t i = 0; argc > 0 && i < COUNT_OF(parts); i++)
+        if (strcmp(argv[0], parts[i].word) == 0)
+            return parts[i].run(argc - 1, argv + 1);
     return flags_run(&command, argc, argv);
 }

@@ -116,6 +116,7 @@ static enum err take(struct flags *f, int i, struct str value, struct diag *d)
         memcpy(given, v->given, v->n * sizeof(*given));
     given[v->n++] = str_dup(&f->arena, value);
     v->given = given;
+    v->order = v->order ? v->order : ++f->n_given;
     f->bad_value = false;
     return OK;
 }
@@ -204,6 +205,24 @@ bool flags_bool(const struct flags *f, const char *name)
     return str_eq(flags_text(f, name), STR("true"));
 }
 
+struct str flags_shown(const struct flags *f, const char *name, struct arena *a)
+{
+    int i = must_find(f, name);
+    const struct flag_value *v = &f->values[i];
+    const struct flag_spec *s = &f->specs[i];
+    AUTO_BUF text = {0};
+
+    if (v->n == 0 && !s->initial)
+        return s->kind == FLAG_DURATION ? STR("0s") : s->kind == FLAG_SIZE ? STR("0B") : STR("");
+    if (v->n == 0 || s->kind != FLAG_LIST)
+        return flags_text(f, name);
+    for (uint32_t k = 0; k < v->n; k++) {
+        buf_c(&text, k ? "," : "");
+        buf_str(&text, v->given[k]);
+    }
+    return str_dup(a, buf_view(&text));
+}
+
 uint32_t flags_list(const struct flags *f, const char *name, const struct str **out)
 {
     int i = must_find(f, name);
@@ -242,18 +261,39 @@ int64_t flags_number(const struct flags *f, const char *name)
 
 /* ---- help ---- */
 
+static void put_upper(struct buf *out, const char *name)
+{
+    for (; *name; name++)
+        buf_char(out, *name >= 'a' && *name <= 'z' ? (char)(*name - 32) : *name);
+}
+
+/* A text that is a number for the original ("0.9", "5e7") stands without quotes. */
+static bool is_number(const char *text)
+{
+    double v;
+    return num_parse_double(str_c(text), &v) == OK;
+}
+
 static void print_head(const struct flag_spec *s, struct buf *out)
 {
     if (s->letter)
         buf_printf(out, "  -%c, --", s->letter);
     else
         buf_c(out, "      --");
-    if (s->kind == FLAG_BOOL)
+    if (s->kind == FLAG_BOOL) {
         buf_printf(out, "[no-]%s", s->name);
-    else if (s->kind == FLAG_TEXT)
-        buf_printf(out, "%s=\"%s\"", s->name, s->initial ? s->initial : "");
+        return;
+    }
+    buf_printf(out, "%s=", s->name);
+    if (s->kind != FLAG_CHOICE && s->choices)
+        buf_c(out, s->choices);
+    else if (!s->initial)
+        put_upper(out, s->name);
+    else if (s->kind == FLAG_TEXT && !is_number(s->initial))
+        buf_printf(out, "\"%s\"", s->initial);
     else
-        buf_printf(out, "%s=%s%s", s->name, s->initial ? s->initial : "...", s->kind == FLAG_LIST ? " ..." : "");
+        buf_c(out, s->initial);
+    buf_c(out, s->kind == FLAG_LIST ? " ..." : "");
 }
 
 /* Wraps the text into the column at the right, as the original's help does. */
@@ -290,6 +330,8 @@ static const char *use_note(enum flag_use use)
         return " Taken, without effect. Use with agent mode only.";
     case FLAG_SERVER_ONLY:
         return " Taken with a warning, without effect. Use with server mode only.";
+    case FLAG_SERVER_USED:
+        return " Use with server mode only.";
     case FLAG_NO_EFFECT:
         return " Taken, without effect.";
     case FLAG_REFUSED:

@@ -18,6 +18,7 @@ enum flag_use {
     FLAG_USED,
     FLAG_AGENT_ONLY,      /* refused without --agent, as the original does */
     FLAG_SERVER_ONLY,     /* refused with --agent, as the original does; taken with a warning without it */
+    FLAG_SERVER_USED,     /* refused with --agent; does something of ours without it */
     FLAG_NO_EFFECT,       /* taken: it is about something that leadline does not have (a Go runtime, a page's assets) */
     FLAG_AGENT_NO_EFFECT, /* the same, agent mode only */
     FLAG_REFUSED,         /* an error when it is given a value other than its default */
@@ -29,7 +30,7 @@ struct flag_spec {
     enum flag_kind kind;
     enum flag_use use;
     const char *initial; /* default; NULL: unset */
-    const char *choices; /* FLAG_CHOICE: "debug|info" */
+    const char *choices; /* FLAG_CHOICE: "debug|info"; of others: what --help shows in place of the default */
     const char *help;
     char letter; /* -h; 0 none */
     bool hidden;
@@ -38,6 +39,7 @@ struct flag_spec {
 struct flag_value {
     struct str *given; /* in order */
     uint32_t n;
+    uint32_t order; /* of the first on the command line, from 1 */
 };
 
 struct flags {
@@ -47,6 +49,7 @@ struct flags {
     struct flag_value *values; /* by spec */
     struct str *rest;          /* positional arguments */
     uint32_t n_rest, max_rest;
+    uint32_t n_given;
     bool bad_value; /* why flags_parse failed: a value, not the form of the command line */
     struct arena arena;
 };
@@ -73,6 +76,8 @@ bool flags_given(const struct flags *f, const char *name);
 bool flags_bool(const struct flags *f, const char *name);
 /* The last value given, else the default, else "". */
 struct str flags_text(const struct flags *f, const char *name);
+/* The same as the original's API shows it: the values of a list with commas between, "0s" or "0B" for no default. */
+struct str flags_shown(const struct flags *f, const char *name, struct arena *a);
 /* All values given; the default alone when there are none. */
 uint32_t flags_list(const struct flags *f, const char *name, const struct str **out);
 int64_t flags_duration_ms(const struct flags *f, const char *name);

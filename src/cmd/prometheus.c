@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/hash.h"
 #include "base/mem.h"
+#include "base/num.h"
+#include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/config_watch.h"
+#include "cmd/prometheus_features.h"
 #include "cmd/prometheus_flags.h"
 #include "config/config.h"
 #include "net/http_client.h"
@@ -22,10 +24,13 @@
 #include "run/program.h"
 #include "base/version.h"
 
-enum { MAX_CONFIG = 64 << 20 };
+enum { MAX_SHARDS = 1 << 20 };
 
 struct agent {
     struct flags flags;
+    struct prometheus_features features;
+    uint32_t shard_index, shard_count;
+    uint64_t memory_ceiling_bytes;
     struct log *log;
     struct counters *counters;
     struct loop *loop;
@@ -42,9 +47,10 @@ static int refuse_mode(const struct flags *f, const char *text, enum flag_use a,
 {
     AUTO_BUF names = {0};
 
-    for (uint32_t i = 0; i < f->n_specs; i++)
-        if (f->values[i].n && (f->specs[i].use == a || f->specs[i].use == b))
-            buf_printf(&names, "%s\"--%s\"", names.n ? " " : "", f->specs[i].name);
+    for (uint32_t order = 1; order <= f->n_given; order++)
+        for (uint32_t i = 0; i < f->n_specs; i++)
+            if (f->values[i].order == order && (f->specs[i].use == a || f->specs[i].use == b))
+                buf_printf(&names, "%s\"--%s\"", names.n ? " " : "", f->specs[i].name);
     if (!names.n)
         return 0;
     fprintf(stderr, "The following flag(s) can %s: [%s]\n", text, names.p);
@@ -76,11 +82,95 @@ static bool external_path(const struct flags *f, struct str *path)
     return good;
 }
 
-static int check_flags(const struct flags *f)
+/* "N/M", N from 0; none: 0/0. */
+static bool read_shard(const struct flags *f, uint32_t *index, uint32_t *count)
 {
-    int status = refuse_unsupported(f);
-    struct str path;
+    struct str n, m, text = flags_text(f, "shard");
+    uint64_t i, of;
 
+    *index = *count = 0;
+    if (!flags_given(f, "shard"))
+        return true;
+    if (!str_cut(text, '/', &n, &m) || num_parse_u64(n, &i) || num_parse_u64(m, &of) || i >= of || of > MAX_SHARDS)
+        return false;
+    *index = (uint32_t)i;
+    *count = (uint32_t)of;
+    return true;
+}
+
+/* 0: found out from the control group; UINT64_MAX: none. */
+static bool read_ceiling(const struct flags *f, uint64_t *bytes)
+{
+    struct str text = flags_text(f, "memory.ceiling");
+
+    *bytes = 0;
+    if (str_eq(text, STR("off")))
+        *bytes = UINT64_MAX;
+    else if (!str_eq(text, STR("auto")))
+        return units_parse_size(text, bytes, NULL) == OK;
+    return true;
+}
+
+/* Values that the original refuses too, with its words and exit status. */
+static int check_originals_values(const struct flags *f)
+{
+    double ratio;
+
+    if (flags_number(f, "web.search.max-limit") < 0) {
+        fprintf(stderr, "--web.search.max-limit must be non-negative; got %lld (use 0 to disable the cap)\n",
+                (long long)flags_number(f, "web.search.max-limit"));
+        return 1;
+    }
+    int status = flags_bool(f, "agent")
+                     ? refuse_mode(f, "not be used in agent mode", FLAG_SERVER_ONLY, FLAG_SERVER_USED)
+                     : refuse_mode(f, "only be used in agent mode", FLAG_AGENT_ONLY, FLAG_AGENT_NO_EFFECT);
+    if (status)
+        return status;
+    if (flags_bool(f, "agent") && flags_number(f, "storage.agent.checkpoint-batch-size") <= 0) {
+        fprintf(stderr, "--storage.agent.checkpoint-batch-size must be greater than 0.\n");
+        return 1;
+    }
+    if (num_parse_double(flags_text(f, "auto-gomemlimit.ratio"), &ratio) || ratio <= 0 || ratio > 1) {
+        fprintf(stderr, "--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.\n");
+        return 1;
+    }
+    return 0;
+}
+
+static int check_own_values(struct agent *a)
+{
+    const struct flags *f = &a->flags;
+
+    if (flags_number(f, "workers") < 0 || flags_number(f, "workers") > LANES) {
+        fprintf(stderr, "--workers: expected 0 to %d\n", LANES);
+        return 2;
+    }
+    if (!read_shard(f, &a->shard_index, &a->shard_count)) {
+        fprintf(stderr, "--shard: expected N/M with N from 0 to M-1, got \"%s\"\n", flags_text(f, "shard").p);
+        return 2;
+    }
+    if (!read_ceiling(f, &a->memory_ceiling_bytes)) {
+        fprintf(stderr, "--memory.ceiling: expected a size such as 200MB, auto or off, got \"%s\"\n",
+                flags_text(f, "memory.ceiling").p);
+        return 2;
+    }
+    return 0;
+}
+
+static int check_flags(struct agent *a)
+{
+    const struct flags *f = &a->flags;
+    struct diag d = {0};
+    struct regex *cors;
+    struct str path;
+    int status = refuse_unsupported(f);
+
+    if (!status && prometheus_features_read(f, &a->features, &d)) {
+        fprintf(stderr, "Error parsing feature list: %s\n", d.text);
+        status = 1;
+    }
+    if (!status)
+        status = check_originals_values(f);
     if (status)
         return status;
     if (!external_path(f, &path)) {
@@ -88,34 +178,32 @@ static int check_flags(const struct flags *f)
                 flags_text(f, "web.external-url").p);
         return 2;
     }
-    if (flags_number(f, "workers") < 0 || flags_number(f, "workers") > LANES) {
-        fprintf(stderr, "--workers: expected 0 to %d\n", LANES);
+    if (regex_new(flags_text(f, "web.cors.origin"), &cors, &d)) {
+        fprintf(stderr, "could not compile CORS regex string \"%s\": %s\n", flags_text(f, "web.cors.origin").p, d.text);
         return 2;
     }
-    if (flags_bool(f, "agent"))
-        return refuse_mode(f, "not be used in agent mode", FLAG_SERVER_ONLY, FLAG_SERVER_ONLY);
-    return refuse_mode(f, "only be used in agent mode", FLAG_AGENT_ONLY, FLAG_AGENT_NO_EFFECT);
+    regex_free(cors);
+    return check_own_values(a);
 }
 
 static void warn_of_flags(struct agent *a)
 {
     const struct flags *f = &a->flags;
-    const struct str *features;
-    uint32_t n = flags_list(f, "enable-feature", &features);
 
     if (!flags_bool(f, "agent"))
         log_warn(a->log,
-                 "leadline is a sender: without --agent it scrapes and delivers all the same, and answers no queries");
-    for (uint32_t i = 0; i < f->n_specs; i++)
-        if (f->values[i].n && f->specs[i].use == FLAG_SERVER_ONLY)
-            log_warn(a->log, "a flag of the server has no effect", F_C("flag", f->specs[i].name));
-    for (uint32_t i = 0; i < n; i++) {
-        struct str one, more = features[i];
-        do {
-            str_cut(more, ',', &one, &more);
-            log_warn(a->log, "a feature name has no effect in this version", F_STR("option", one));
-        } while (more.n);
+                 "leadline is a sender: without --agent it scrapes and delivers all the same, and answers no queries",
+                 F_STR("spool", flags_text(f, flags_given(f, "spool.path") ? "spool.path" : "storage.tsdb.path")));
+    for (uint32_t i = 0; i < f->n_specs; i++) {
+        const struct flag_spec *s = &f->specs[i];
+        if (!f->values[i].n)
+            continue;
+        if (s->use == FLAG_SERVER_ONLY)
+            log_warn(a->log, "a flag of the server has no effect", F_C("flag", s->name));
+        else if (s->use == FLAG_NO_EFFECT || s->use == FLAG_AGENT_NO_EFFECT)
+            log_info(a->log, "a flag has no effect", F_C("flag", s->name), F_C("reason", s->help));
     }
+    prometheus_features_log(f, a->log);
 }
 
 static void show_flags(struct agent *a)
@@ -124,7 +212,7 @@ static void show_flags(struct agent *a)
 
     a->shown = mem_zalloc(sizeof(*a->shown) * f->n_specs);
     for (uint32_t i = 0; i < f->n_specs; i++)
-        a->shown[i] = (struct web_flag){str_c(f->specs[i].name), flags_text(f, f->specs[i].name)};
+        a->shown[i] = (struct web_flag){str_c(f->specs[i].name), flags_shown(f, f->specs[i].name, &a->flags.arena)};
 }
 
 /* ---- configuration ---- */
@@ -132,7 +220,8 @@ static void show_flags(struct agent *a)
 static enum err load(void *ctx, struct plan **out, struct diag *d)
 {
     struct agent *a = ctx;
-    struct config_options o = {.agent = flags_bool(&a->flags, "agent")};
+    struct config_options o = {
+        .agent = flags_bool(&a->flags, "agent"), .shard_index = a->shard_index, .shard_count = a->shard_count};
 
     return config_load_prometheus(flags_text(&a->flags, "config.file").p, &o, out, NULL, d);
 }
@@ -149,13 +238,17 @@ static int refuse_config(struct agent *a, const struct diag *d)
     return 2;
 }
 
+static void on_auto_reload(struct timer *t);
+
 static uint64_t hash_config(const struct agent *a)
 {
-    AUTO_BUF text = {0};
+    return config_watch_hash(flags_text(&a->flags, "config.file").p);
+}
 
-    if (file_read(flags_text(&a->flags, "config.file").p, MAX_CONFIG, &text, NULL))
-        return 0;
-    return hash_bytes(buf_view(&text));
+static void start_auto_reload(struct agent *a)
+{
+    int64_t ms = flags_duration_ms(&a->flags, "config.auto-reload-interval");
+    timer_start(a->loop, &a->auto_reload, ms < 1000 ? 1000 : (uint64_t)ms, on_auto_reload);
 }
 
 static void on_auto_reload(struct timer *t)
@@ -169,7 +262,7 @@ static void on_auto_reload(struct timer *t)
         if (program_reload(a->program, &d))
             log_warn(a->log, "the changed configuration file was not taken; it is tried again when it changes");
     }
-    timer_start(a->loop, t, (uint64_t)flags_duration_ms(&a->flags, "config.auto-reload-interval"), on_auto_reload);
+    start_auto_reload(a);
 }
 
 /* ---- signals ---- */
@@ -243,6 +336,8 @@ static void fill_web(struct agent *a, struct web_options *web)
     web->enable_lifecycle = flags_bool(f, "web.enable-lifecycle");
     web->max_connections = (uint32_t)flags_number(f, "web.max-connections");
     web->read_timeout_s = (uint32_t)((flags_duration_ms(f, "web.read-timeout") + 999) / 1000);
+    web->config_file = flags_text(f, "web.config.file").p;
+    web->agent = flags_bool(f, "agent");
     web->flags = a->shown;
     web->n_flags = f->n_specs;
     web->start_ms = clock_wall_ms();
@@ -253,14 +348,18 @@ static void fill_web(struct agent *a, struct web_options *web)
 static void fill_options(struct agent *a, struct program_options *o)
 {
     const struct flags *f = &a->flags;
-    bool own_path = flags_given(f, "spool.path");
+    const char *path = flags_given(f, "spool.path") ? "spool.path"
+                       : flags_bool(f, "agent")     ? "storage.agent.path"
+                                                    : "storage.tsdb.path";
 
     *o = (struct program_options){
         .log = a->log,
         .counters = a->counters,
         .workers = (uint32_t)flags_number(f, "workers"),
-        .data_directory = flags_text(f, own_path ? "spool.path" : "storage.agent.path").p,
-        .data_named = own_path || flags_given(f, "storage.agent.path"),
+        .data_directory = flags_text(f, path).p,
+        .data_named = flags_given(f, path),
+        .compression = str_eq(flags_text(f, "remote-write.compression"), STR("zstd")) ? COMPRESS_ZSTD : COMPRESS_SNAPPY,
+        .memory_ceiling_bytes = a->memory_ceiling_bytes,
         .spool_memory = str_eq(flags_text(f, "spool"), STR("memory")),
         .spool_max_bytes = flags_size(f, "spool.max-bytes"),
         .spool_memory_bytes = flags_size(f, "spool.memory"),
@@ -305,10 +404,9 @@ static int run(struct agent *a)
         loop_free(a->loop);
         return 1;
     }
-    if (flags_bool(&a->flags, "config.auto-reload")) {
+    if (flags_bool(&a->flags, "config.auto-reload") || a->features.auto_reload) {
         a->config_hash = hash_config(a);
-        timer_start(a->loop, &a->auto_reload, (uint64_t)flags_duration_ms(&a->flags, "config.auto-reload-interval"),
-                    on_auto_reload);
+        start_auto_reload(a);
     }
     log_info(a->log, "Server is ready to receive web requests.");
     loop_run(a->loop);
@@ -347,13 +445,13 @@ int cmd_prometheus(int argc, char **argv)
         fprintf(stderr, "Error parsing command line arguments: %s\nleadline prometheus: error: %s, try --help\n",
                 d.text, d.text);
         status = a.flags.bad_value ? 2 : 1;
-    } else if (flags_bool(&a.flags, "help")) {
+    } else if (flags_bool(&a.flags, "help") || flags_bool(&a.flags, "help-long")) {
         flags_print_help(&a.flags, &help);
         fputs(help.p, stdout);
     } else if (flags_bool(&a.flags, "version")) {
         printf("leadline, version %s (follows Prometheus %s)\n", LEADLINE_VERSION, LEADLINE_PROMETHEUS_VERSION);
     } else {
-        status = check_flags(&a.flags);
+        status = check_flags(&a);
         if (!status)
             status = run_logged(&a);
     }

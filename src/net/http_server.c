@@ -17,6 +17,10 @@
  * until it has answered. The last of them frees it, so an answer that comes after the client or even the server has
  * gone is harmless. Suspended connections are resumed before the daemon is stopped, as libmicrohttpd demands.
  *
+ * With a guard (net/web_guard.h) a request reaches the handler only when it is let in; while a password is checked the
+ * connection is suspended, as for an answer. A TLS session is set up anew for each connection, before its handshake,
+ * with what the guard says then; the connection keeps a reference in libmicrohttpd's socket context.
+ *
  * Request bodies that are too large: refused by 413 at once when Content-Length says so; else the rest is read and
  * thrown away before 413 is sent, up to as much again, and then the connection is closed.
  *
@@ -25,6 +29,7 @@
 #include "net/http_server.h"
 
 #include <errno.h>
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -40,6 +45,7 @@
 #include "base/num.h"
 #include "net/http_options.h"
 #include "net/resolver.h"
+#include "net/web_guard.h"
 #include "wire/compress.h"
 
 enum { GZIP_FROM_BYTES = 1024, MAX_BODY_DEFAULT = 1 << 20, CONNECTION_MEMORY = 64 * 1024 };
@@ -55,6 +61,8 @@ struct http_server {
     struct timer timer;
     struct http_call *suspended; /* those whose connections must be resumed before the end */
     struct compressor compressor;
+    struct web_guard *guard;
+    uint32_t *connections, own_connections, max_connections;
     int port;
     bool ending;
     char *unix_path;
@@ -159,6 +167,16 @@ static bool accepts_gzip(const struct http_call *c)
     return false;
 }
 
+static void add_guard_headers(struct web_guard *guard, struct MHD_Response *r)
+{
+    const struct http_header *headers;
+    uint32_t n = guard ? web_guard_headers(guard, &headers) : 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        MHD_add_response_header(r, headers[i].name.p, headers[i].value.p);
+    }
+}
+
 static bool has_header(const struct http_call *c, struct str name)
 {
     for (size_t i = 0; i < c->n_headers; i++) {
@@ -201,6 +219,7 @@ static void prepare_answer(struct http_call *c, int status, const char *content_
     for (size_t i = 0; i < c->n_headers; i++) {
         MHD_add_response_header(c->response, c->headers[i].name.p, c->headers[i].value.p);
     }
+    add_guard_headers(c->server->guard, c->response);
 }
 
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct str body)
@@ -308,6 +327,56 @@ static void call_keep(struct http_call *call)
     MHD_suspend_connection(call->connection);
 }
 
+/* The call is let in or not. */
+static void pass_on(struct http_call *call, enum web_verdict verdict)
+{
+    struct http_server *s = call->server;
+
+    switch (verdict) {
+    case WEB_ADMITTED:
+        s->handler(s->ctx, call);
+        break;
+    case WEB_TOO_MANY:
+        http_call_answer(call, 429, "text/plain; charset=utf-8", STR("Too Many Requests\n"));
+        break;
+    case WEB_UNAUTHORIZED:
+        http_call_header_set(call, "WWW-Authenticate", "Basic");
+        http_call_answer(call, 401, "text/plain; charset=utf-8", STR("Unauthorized\n"));
+        break;
+    case WEB_BROKEN:
+    case WEB_WAITING:
+        http_call_header_set(call, "Connection", "close");
+        http_call_answer(call, 500, "text/plain; charset=utf-8", STR("Internal Server Error\n"));
+        break;
+    }
+}
+
+static void on_verdict(void *ctx, enum web_verdict verdict)
+{
+    struct http_call *call = ctx;
+
+    if (!call->server || !call->connection) {
+        http_call_answer(call, 503, NULL, STR_NONE);
+    } else {
+        pass_on(call, verdict);
+    }
+}
+
+/* A connection that was set up while the guard's file was bad stays outside: nobody has looked at its certificate. */
+static enum web_verdict ask_guard(struct http_server *s, struct http_call *call)
+{
+    const union MHD_ConnectionInfo *info;
+
+    if (!s->guard) {
+        return WEB_ADMITTED;
+    }
+    info = MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    if (web_guard_has_tls(s->guard) && !(info && info->socket_context)) {
+        return WEB_BROKEN;
+    }
+    return web_guard_admit(s->guard, http_call_header(call, "Authorization"), on_verdict, call);
+}
+
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *upload, size_t *upload_size, void **slot)
 {
@@ -329,7 +398,10 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         }
         call->method = str_c(method);
         call->path = str_c(url);
-        s->handler(s->ctx, call);
+        enum web_verdict verdict = ask_guard(s, call);
+        if (verdict != WEB_WAITING) {
+            pass_on(call, verdict);
+        }
         if (!call->answered) {
             call_keep(call);
             return MHD_YES;
@@ -482,14 +554,58 @@ static void log_daemon(void *ctx, const char *fmt, va_list args)
     log_debug(s->log, "http server", F_STR("message", str_trim(str_c(text))));
 }
 
+static enum MHD_Result may_connect(void *ctx, const struct sockaddr *address, socklen_t n)
+{
+    struct http_server *s = ctx;
+    (void)address, (void)n;
+    return *s->connections < s->max_connections ? MHD_YES : MHD_NO;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **slot,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *s = ctx;
+
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        --*s->connections;
+        tls_server_unref(*slot);
+        *slot = NULL;
+        return;
+    }
+    ++*s->connections;
+    if (!s->guard || !web_guard_has_tls(s->guard)) {
+        return;
+    }
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    struct tls_server *tls = web_guard_tls(s->guard);
+    if (tls && info && info->tls_session) {
+        tls_server_apply(tls, info->tls_session);
+        *slot = tls;
+    } else {
+        tls_server_unref(tls);
+    }
+}
+
 static struct MHD_Daemon *start_daemon(struct http_server *s, int fd, const struct http_server_options *o)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, s,
-                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)(o->max_connections ? o->max_connections : 512),
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(o->idle_timeout_s ? o->idle_timeout_s : 300),
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+    struct tls_server *tls = o->guard && web_guard_has_tls(o->guard) ? web_guard_tls(o->guard) : NULL;
+    struct MHD_OptionItem more[3] = {{MHD_OPTION_END, 0, NULL}};
+
+    if (tls) {
+        flags |= MHD_USE_TLS;
+        more[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)tls_server_key(tls)};
+        more[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)tls_server_cert(tls)};
+        more[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    }
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        flags, 0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, s, MHD_OPTION_LISTEN_SOCKET,
+        fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(o->idle_timeout_s ? o->idle_timeout_s : 300), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+    tls_server_unref(tls);
+    return daemon;
 }
 
 static void server_release(struct http_server *s)
@@ -508,6 +624,9 @@ enum err http_server_new(struct loop *loop, struct log *log, const struct http_s
     s->handler = handler;
     s->ctx = ctx;
     s->max_body = o->max_body ? o->max_body : MAX_BODY_DEFAULT;
+    s->guard = o->guard;
+    s->max_connections = o->max_connections ? o->max_connections : 512;
+    s->connections = o->connections ? o->connections : &s->own_connections;
     int fd = -1;
     bool local = str_starts(o->address, STR("unix:"));
     enum err err = local ? listen_unix(str_from(o->address.p + 5, o->address.n - 5), &fd, s, d)
@@ -561,6 +680,8 @@ void http_server_free(struct http_server *s)
         return;
     }
     s->ending = true;
+    s->connections = &s->own_connections; /* what the owner lent is gone from here on */
+    s->guard = NULL;
     timer_stop(&s->timer);
     uv_poll_stop(&s->uv);
     uv_close((uv_handle_t *)&s->uv, server_closed);

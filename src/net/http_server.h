@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "loop/loop.h"
 
+struct web_guard;
 struct http_server;
 struct http_call; /* one request being answered */
 
@@ -20,6 +21,8 @@ struct http_server_options {
     uint32_t max_connections; /* Prometheus: 512; 0: 512. Those beyond are closed at once */
     uint32_t idle_timeout_s;  /* Prometheus: 5m; 0: 300 */
     size_t max_body;          /* of a request; larger is answered 413. 0: 1 MiB */
+    uint32_t *connections;    /* where servers that share max_connections count them; NULL: each its own */
+    struct web_guard *guard;  /* TLS, passwords, headers; outlives the server. NULL: none */
 };
 
 /* ERR_NET with the reason in words when the address cannot be listened on. */

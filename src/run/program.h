@@ -27,7 +27,7 @@ struct program_options {
     int64_t spool_max_age_ms;
 
     enum compression compression;  /* --remote-write.compression: COMPRESS_SNAPPY or COMPRESS_ZSTD */
-    uint64_t memory_ceiling_bytes; /* --memory.ceiling; 0: nine tenths of what the control group grants, UINT64_MAX: none */
+    uint64_t memory_ceiling_bytes; /* --memory.ceiling; 0: nine tenths of the control group's limit, UINT64_MAX: none */
 
     bool adjust_timestamps;
     int64_t timestamp_tolerance_ms, discovery_reload_ms;

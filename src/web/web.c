@@ -167,13 +167,15 @@ static void handle(void *ctx, struct http_call *call)
 
 /* ---- life ---- */
 
-static enum err listen_on(struct web *w, struct str address, struct diag *d)
+static enum err listen_on(struct web *w, struct str address, struct web_guard *guard, struct diag *d)
 {
     struct http_server_options o = {
         .address = address,
         .max_connections = w->o.max_connections,
         .idle_timeout_s = w->o.read_timeout_s,
         .max_body = 1 << 20,
+        .connections = &w->connections,
+        .guard = guard,
     };
     enum err err = http_server_new(w->loop, w->o.log, &o, handle, w, &w->servers[w->n_servers], d);
 
@@ -182,6 +184,8 @@ static enum err listen_on(struct web *w, struct str address, struct diag *d)
     w->n_servers++;
     log_info(w->o.log, "Listening on", F_STR("address", address),
              F_INT("port", http_server_port(w->servers[w->n_servers - 1])));
+    log_info(w->o.log, guard && web_guard_has_tls(guard) ? "TLS is enabled." : "TLS is disabled.",
+             F_STR("address", address));
     return OK;
 }
 
@@ -194,10 +198,12 @@ enum err web_new(struct loop *loop, const struct web_options *o, struct web **ou
     w->title = o->page_title.n ? o->page_title : STR("leadline");
     w->servers = mem_zalloc(sizeof(struct http_server *) * (o->n_addresses + 2));
     enum err err = regex_new(o->cors_origin, &w->cors, d);
+    if (!err && o->config_file && *o->config_file)
+        err = web_guard_new(loop, o->log, o->config_file, &w->guard, d);
     for (uint32_t i = 0; i < o->n_addresses && !err; i++)
-        err = listen_on(w, o->addresses[i], d);
+        err = listen_on(w, o->addresses[i], w->guard, d);
     if (!err && o->unix_socket.n)
-        err = listen_on(w, o->unix_socket, d);
+        err = listen_on(w, o->unix_socket, NULL, d);
     if (err) {
         web_free(w);
         return err;
@@ -210,6 +216,7 @@ void web_free(struct web *w)
 {
     for (uint32_t i = 0; i < w->n_servers; i++)
         http_server_free(w->servers[i]);
+    web_guard_free(w->guard);
     if (w->cors)
         regex_free(w->cors);
     free(w->servers);

@@ -56,8 +56,9 @@ struct web_options {
     uint32_t n_addresses;
     struct str unix_socket; /* empty: none */
     struct str route_prefix, external_url, page_title, cors_origin;
-    bool enable_lifecycle;
+    bool enable_lifecycle, agent; /* --agent */
     uint32_t max_connections, read_timeout_s;
+    const char *config_file;      /* --web.config.file; empty or NULL: none. Not for the Unix socket */
     const struct web_flag *flags; /* /api/v1/status/flags; outlive the web */
     uint32_t n_flags;
     int64_t start_ms;

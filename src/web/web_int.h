@@ -3,6 +3,7 @@
 #define WEB_WEB_INT_H
 
 #include "net/http_server.h"
+#include "net/web_guard.h"
 #include "web/web.h"
 
 struct web {
@@ -10,6 +11,8 @@ struct web {
     struct web_options o;
     struct http_server **servers;
     uint32_t n_servers;
+    uint32_t connections; /* of all servers */
+    struct web_guard *guard;
     struct regex *cors;
     struct str title;
 };

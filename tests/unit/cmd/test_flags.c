@@ -191,7 +191,7 @@ static void test_help(void **state)
                                "  -h, --[no-]help                Show this help.\n"
                                "      --[no-]loud                A boolean.\n"
                                "      --file=\"x.yml\"             A text.\n"
-                               "      --bare=\"\"                  A text without default.\n"
+                               "      --bare=BARE                A text without default.\n"
                                "      --address=0.0.0.0:1 ...    A list.\n"
                                "      --wait=1m                  A duration.\n"
                                "      --size=4KB                 A size.\n"
@@ -233,7 +233,7 @@ static void test_prometheus_defaults_are_good(void **state)
         assert_non_null(s->help);
         assert_true(s->kind != FLAG_BOOL || s->initial);
         assert_true(s->use != FLAG_REFUSED || s->initial);
-        assert_true((s->kind == FLAG_CHOICE) == (s->choices != NULL));
+        assert_true(s->kind != FLAG_CHOICE || s->choices);
         for (uint32_t k = 0; k < i; k++)
             assert_string_not_equal(prometheus_flag_specs[k].name, s->name);
         if (!s->initial)
