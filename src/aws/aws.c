@@ -1,8 +1,8 @@
 /* aws: the program's one door to AWS: what all sessions share, and which session a configuration has.
  *
  * Sessions are shared by equal configurations, so that twenty destinations in one account ask for keys once. A session
- * lives from its first aws_session_get to its last aws_session_release; at a reload the new plan's users take theirs
- * before the old plan's let go, and nothing is asked again.
+ * lives from its first aws_session_get to ten seconds after its last aws_session_release: at a reload users let go of
+ * it and take it again, and nothing is asked anew.
  */
 #include "aws/aws.h"
 
@@ -10,6 +10,8 @@
 
 #include "aws/session_int.h"
 #include "base/mem.h"
+
+enum { LINGER_MS = 10000 };
 
 static const char *process_env(void *ctx, const char *name)
 {
@@ -28,9 +30,23 @@ struct aws *aws_new(const struct aws_env *env)
     return a;
 }
 
+static void end_session(struct aws_session *s)
+{
+    for (struct aws_session **at = &s->aws->sessions; *at; at = &(*at)->next) {
+        if (*at == s) {
+            *at = s->next;
+            break;
+        }
+    }
+    session_free(CONTAINER_OF(s, struct aws_session_full, base));
+}
+
 void aws_free(struct aws *a)
 {
-    CHECK(!a->sessions);
+    while (a->sessions) {
+        CHECK(a->sessions->refs == 0);
+        end_session(a->sessions);
+    }
     aws_skews_free(a->skews);
     free(a);
 }
@@ -41,8 +57,10 @@ enum err aws_session_get(struct aws *a, const struct aws_config *config, struct 
         return diag_set(d, ERR_SYNTAX,
                         config->access_key.n ? "access_key without secret_key" : "secret_key without access_key");
     for (struct aws_session *s = a->sessions; s; s = s->next) {
-        if (!session_is_of(CONTAINER_OF(s, struct aws_session_full, base), config))
+        struct aws_session_full *full = CONTAINER_OF(s, struct aws_session_full, base);
+        if (!session_is_of(full, config))
             continue;
+        timer_stop(&full->linger);
         s->refs++;
         *out = s;
         return OK;
@@ -54,15 +72,13 @@ enum err aws_session_get(struct aws *a, const struct aws_config *config, struct 
     return OK;
 }
 
+static void on_linger(struct timer *t)
+{
+    end_session(&CONTAINER_OF(t, struct aws_session_full, linger)->base);
+}
+
 void aws_session_release(struct aws_session *s)
 {
-    if (--s->refs > 0)
-        return;
-    for (struct aws_session **at = &s->aws->sessions; *at; at = &(*at)->next) {
-        if (*at == s) {
-            *at = s->next;
-            break;
-        }
-    }
-    session_free(CONTAINER_OF(s, struct aws_session_full, base));
+    if (--s->refs == 0)
+        timer_start(s->aws->env.loop, &CONTAINER_OF(s, struct aws_session_full, base)->linger, LINGER_MS, on_linger);
 }

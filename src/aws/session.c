@@ -547,6 +547,7 @@ void session_free(struct aws_session_full *s)
     }
     timer_stop(&s->refresh);
     timer_stop(&s->tell);
+    timer_stop(&s->linger);
     timer_stop(&s->start_waiting);
     aws_calls_free(s->base.calls);
     if (s->latest != s->settings)

@@ -48,6 +48,7 @@ struct aws_session_full {
     uint32_t failures;          /* in a row */
     uint64_t refused_ms;        /* when a search was last made because of a refusal; 0: never */
     struct timer refresh, tell; /* tell: listeners that are new */
+    struct timer linger;        /* nobody has it any more */
     struct aws_listener *listeners, *fresh, *cursor;
     struct session_waiting *waiting, **waiting_tail;
     struct timer start_waiting;

@@ -73,6 +73,7 @@ struct discover_env program_discover_env(struct program *p, const struct plan_sc
         .totals = &p->discovery->totals,
         .http = d->n_http_sd ? open_http(p) : NULL,
         .resolver = d->n_dns_sd ? open_resolver(p) : NULL,
+        .aws = d->n_aws_sd ? program_aws_open(p) : NULL,
         .config = config->job_name,
     };
 }

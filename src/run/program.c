@@ -114,6 +114,8 @@ static void start_workers(struct program *p)
             .timestamp_tolerance_ms = p->o.timestamp_tolerance_ms,
             .max_connecting = MAX_CONNECTING,
             .max_slow = max_slow(p->n_workers),
+            .sink_refused = program_aws_refused,
+            .sink_refused_ctx = p,
         };
         p->workers[i] = worker_new(&o);
     }
@@ -304,6 +306,7 @@ static void finish_stop(struct message *m)
         log_error(p->o.log, "the disk does not answer: leaving with writes under way");
     for (uint32_t i = 0; i < p->n_workers; i++)
         worker_free(p->workers[i]);
+    program_aws_close(p);
     if (p->web)
         web_free(p->web);
     p->o.stopped(p->o.stopped_ctx);

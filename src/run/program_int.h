@@ -42,6 +42,7 @@ struct program {
 
     struct worker *workers[LANES];
     uint32_t n_workers;
+    struct program_aws *aws;             /* aws.c; NULL before it is needed */
     struct program_discovery *discovery; /* discovery.c; NULL before the first pools, and when they are gone */
     struct program_pool **pools;
     uint32_t n_pools;
@@ -74,6 +75,14 @@ uint32_t program_pool_discoverers(const struct program_pool *pool, struct arena 
 void program_discovery_open(struct program *p);
 void program_discovery_close(struct program *p); /* after the discoverers have stopped; the loop runs on for a turn */
 struct discover_env program_discover_env(struct program *p, const struct plan_scrape *config);
+
+/* aws.c */
+struct aws *program_aws_open(struct program *p); /* the same one each time */
+/* After the workers have been told of the destination: its credentials follow, and go on coming. */
+void program_aws_sink(struct program *p, int slot, const struct plan_remote_write *config);
+void program_aws_sink_remove(struct program *p, int slot);
+void program_aws_refused(void *ctx, int slot); /* worker_options.sink_refused */
+void program_aws_close(struct program *p);     /* after discoverers and workers; the loop runs on for a turn */
 
 /* sinks.c */
 enum err program_sinks_apply(struct program *p, struct diag *d) MUST_USE;

@@ -65,6 +65,7 @@ static void tell_workers(struct program *p, struct program_sink *s)
 
     for (uint32_t i = 0; i < p->n_workers; i++)
         worker_sink_set(p->workers[i], &ws);
+    program_aws_sink(p, s->slot, s->config);
 }
 
 static enum err open_spool(struct program *p, struct program_sink *s, struct diag *d)
@@ -170,6 +171,7 @@ static void on_closed_in_worker(void *ctx)
 static void remove_sink(struct program *p, struct program_sink *s)
 {
     s->closing = p->n_workers;
+    program_aws_sink_remove(p, s->slot);
     s->key[0] = '\0'; /* not to be found again: a destination of the same name gets its turn when this one is closed */
     for (uint32_t i = 0; i < p->n_workers; i++)
         worker_sink_remove(p->workers[i], s->slot, on_closed_in_worker, s);

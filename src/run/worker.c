@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/signer.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -24,8 +25,18 @@
 
 enum { SWEEP_MS = 5000, DRAIN_POLL_MS = 100 };
 
+/* What signs for a destination. One per service name that it has had: requests under way keep theirs. */
+struct slot_signer {
+    struct slot_signer *next;
+    struct worker *w;
+    int slot;
+    char *service;
+    struct aws_signer *aws;
+};
+
 struct sink_slot {
     struct remote_write *rw;
+    struct slot_signer *signers; /* freed when the destination is closed */
     bool drained;
 };
 
@@ -56,7 +67,7 @@ struct order {
     union {
         struct scrape_target *target;
         uint64_t identity;
-        int level;
+        int level, slot;
         struct worker_sink sink;
         struct {
             int slot;
@@ -74,6 +85,12 @@ struct order {
             struct worker_families *f;
             int slot;
         } families;
+        struct {
+            int slot;
+            struct aws_credentials *c;
+            char *region;
+            struct diag why;
+        } credentials;
         struct worker_stop stop;
     };
 };
@@ -169,14 +186,84 @@ static void tell_scraper(struct worker *w)
     scraper_consumers(w->scraper, w->consumers, n);
 }
 
+static void run_refused(struct order *o)
+{
+    o->w->o.sink_refused(o->w->o.sink_refused_ctx, o->slot);
+    free(o);
+}
+
+static void on_refused(void *ctx)
+{
+    struct slot_signer *s = ctx;
+    struct order *o = order_new(s->w, run_refused);
+
+    o->slot = s->slot;
+    loop_post(s->w->o.control, &o->message);
+}
+
+static struct slot_signer *signer_of(struct worker *w, const struct worker_sink *sink)
+{
+    struct sink_slot *slot = &w->sinks[sink->slot];
+    struct aws_signer_options options = {.service = sink->config->sigv4->service,
+                                         .destination = sink->config->name,
+                                         .log = w->o.log,
+                                         .refused = w->o.sink_refused ? on_refused : NULL};
+
+    for (struct slot_signer *s = slot->signers; s; s = s->next)
+        if (str_eq_c(options.service, s->service))
+            return s;
+    struct slot_signer *s = NEW(struct slot_signer);
+    *s = (struct slot_signer){.next = slot->signers, .w = w, .slot = sink->slot, .service = str_to_c(options.service)};
+    options.ctx = s;
+    s->aws = aws_signer_new(&options);
+    slot->signers = s;
+    return s;
+}
+
+static void free_signers(struct sink_slot *slot)
+{
+    for (struct slot_signer *s = slot->signers, *next; s; s = next) {
+        next = s->next;
+        aws_signer_free(s->aws);
+        free(s->service);
+        free(s);
+    }
+    slot->signers = NULL;
+}
+
+static void run_credentials(struct order *o)
+{
+    for (struct slot_signer *s = o->w->sinks[o->credentials.slot].signers; s; s = s->next)
+        aws_signer_set(s->aws, o->credentials.c, str_c(o->credentials.region), &o->credentials.why);
+    aws_credentials_unref(o->credentials.c);
+    free(o->credentials.region);
+    free(o);
+}
+
+void worker_sink_credentials(struct worker *w, int slot, struct aws_credentials *c, struct str region,
+                             const struct diag *why)
+{
+    struct order *o = order_new(w, run_credentials);
+
+    o->credentials.slot = slot;
+    o->credentials.c = c ? aws_credentials_ref(c) : NULL;
+    o->credentials.region = str_to_c(region);
+    if (why)
+        o->credentials.why = *why;
+    order_post(o);
+}
+
 static void run_sink_set(struct order *o)
 {
     struct worker *w = o->w;
     struct sink_slot *slot = &w->sinks[o->sink.slot];
+    struct remote_write_signing signing = {0};
     struct diag d = {0};
 
+    if (o->sink.config->sigv4)
+        signing = (struct remote_write_signing){aws_signer_http(signer_of(w, &o->sink)->aws), aws_signer_refused};
     if (slot->rw) {
-        remote_write_update(slot->rw, o->sink.plan, o->sink.config, &o->sink.signing);
+        remote_write_update(slot->rw, o->sink.plan, o->sink.config, &signing);
     } else {
         struct remote_write_options options = {
             .loop = w->loop,
@@ -190,7 +277,7 @@ static void run_sink_set(struct order *o)
             .plan = o->sink.plan,
             .config = o->sink.config,
             .compression = o->sink.compression,
-            .signing = o->sink.signing,
+            .signing = signing,
             .shared = o->sink.shared,
             .log = w->o.log,
             .counters = w->o.counters,
@@ -221,7 +308,10 @@ static void reply_removed(struct order *o)
 
 static void on_removed(void *ctx)
 {
-    order_reply(ctx, reply_removed);
+    struct order *o = ctx;
+
+    free_signers(&o->w->sinks[o->remove.slot]);
+    order_reply(o, reply_removed);
 }
 
 static void run_sink_remove(struct order *o)
@@ -484,6 +574,8 @@ static void set_up(struct worker *w)
 
 static void tear_down(struct worker *w)
 {
+    for (int i = 0; i < SCOPE_SLOTS; i++)
+        free_signers(&w->sinks[i]);
     http_client_free(w->http);
     scope_table_free(w->scopes);
     intern_free(w->intern);

@@ -23,6 +23,10 @@ struct worker_options {
     bool adjust_timestamps;
     int64_t timestamp_tolerance_ms;
     uint32_t max_connecting, max_slow; /* net/http_client.h */
+    /* On the control loop: a destination refused its signatures, and not for the clock. At most once in some seconds.
+     */
+    void (*sink_refused)(void *ctx, int slot);
+    void *sink_refused_ctx;
 };
 
 struct worker *worker_new(const struct worker_options *o);
@@ -42,10 +46,14 @@ struct worker_sink {
     struct plan *plan;                      /* a reference is taken */
     const struct plan_remote_write *config; /* in that plan */
     enum compression compression;
-    struct remote_write_signing signing; /* called on every worker's thread; lives as long as the plan */
     struct remote_write_shared *shared;
 };
 void worker_sink_set(struct worker *w, const struct worker_sink *sink);
+/* What its requests are signed with from now on (plan_remote_write.sigv4), for which region. Takes a reference; NULL:
+ * nothing, for the reason given. */
+struct aws_credentials;
+void worker_sink_credentials(struct worker *w, int slot, struct aws_credentials *c, struct str region,
+                             const struct diag *why);
 /* Closes it; done(ctx) on the control loop when its lanes are closed. */
 void worker_sink_remove(struct worker *w, int slot, void (*done)(void *ctx), void *ctx);
 

@@ -334,21 +334,34 @@ static void test_when_to_renew(void **state)
     assert_true(session_renew_after(3600000, 0) != session_renew_after(3600000, 20));
 }
 
-/* The session goes while its files are being read, and while its source is being asked. */
-static void test_released_in_the_middle(void **state)
+/* A reload lets go of a session and takes it again: nothing is asked anew. */
+static void test_taken_again_soon(void **state)
 {
     (void)state;
     struct aws_world *w = world_with_container(60000);
 
     aws_world_start(w, NULL);
+    world_until(w->loop, w->told);
     aws_session_unlisten(w->session, &w->listener);
     aws_session_release(w->session);
-    world_for(w->loop, 50);
-    assert_int_equal(w->n_told, 0);
     aws_world_start(w, NULL);
-    for (int turns = 0; turns < 3; turns++)
-        world_turn(w->loop, 10);
+    world_until(w->loop, w->n_told == 2);
+    assert_str_c(w->told->access_key, "KEY1");
+    assert_int_equal(w->number, 1);
     aws_world_free(w);
+}
+
+/* The session goes while its files are being read, or while its source is being asked. */
+static void test_freed_in_the_middle(void **state)
+{
+    (void)state;
+    for (int turns = 0; turns < 8; turns++) {
+        struct aws_world *w = world_with_container(60000);
+        aws_world_start(w, NULL);
+        for (int i = 0; i < turns; i++)
+            world_turn(w->loop, 10);
+        aws_world_free(w);
+    }
 }
 
 int main(void)
@@ -369,7 +382,8 @@ int main(void)
         cmocka_unit_test(test_a_call_may_be_started_at_once),
         cmocka_unit_test(test_a_call_without_credentials_says_why),
         cmocka_unit_test(test_when_to_renew),
-        cmocka_unit_test(test_released_in_the_middle),
+        cmocka_unit_test(test_taken_again_soon),
+        cmocka_unit_test(test_freed_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
