@@ -7,6 +7,9 @@
  * White space around the content is cut off, as Prometheus does. A file that cannot be read fails the request, also
  * when an older content is known: a removed secret must not live on.
  *
+ * Certificates are read by libcurl, at each new connection; here it is only seen that they have changed, so that
+ * connections made with the old ones are not used any more.
+ *
  * Order: authorization, basic auth, the user's part of the URL. Nothing of a secret gets into an error message.
  */
 #include "net/credentials.h"
@@ -34,7 +37,21 @@ struct secret_file {
     struct buf bytes;
 };
 
+/* A file that somebody else reads: a certificate. */
+struct watched_file {
+    char *path;
+    uint64_t hash, checked_ms;
+    struct timespec mtime;
+    off_t size;
+    ino_t inode;
+    uint32_t changes;
+    int sys_errno; /* 0: it is there */
+    bool known;
+};
+
 struct credentials {
+    struct watched_file *watched;
+    size_t n_watched, cap_watched;
     struct secret_file *files;
     size_t n, cap;
 };
@@ -59,6 +76,10 @@ void credentials_free(struct credentials *c)
         wipe(&c->files[i].bytes);
     }
     free(c->files);
+    for (size_t i = 0; i < c->n_watched; i++) {
+        free(c->watched[i].path);
+    }
+    free(c->watched);
     free(c);
 }
 
@@ -100,8 +121,7 @@ static void file_check(struct secret_file *f)
     f->inode = st.st_ino;
 }
 
-/* `text` unless empty, else the file's content. */
-static enum err secret_get(struct credentials *c, struct str text, struct str path, uint64_t now_ms, const char *what,
+enum err credentials_secret(struct credentials *c, struct str text, struct str path, uint64_t now_ms, const char *what,
                            struct str *out, struct diag *d)
 {
     *out = text;
@@ -126,8 +146,58 @@ static enum err secret_get(struct credentials *c, struct str text, struct str pa
 
 enum err credentials_file(struct credentials *c, struct str path, uint64_t now_ms, struct str *out, struct diag *d)
 {
-    return secret_get(c, STR_NONE, path, now_ms, "header value", out, d);
+    return credentials_secret(c, STR_NONE, path, now_ms, "header value", out, d);
 }
+
+/* ---- files that others read ---- */
+
+static struct watched_file *watched_record(struct credentials *c, struct str path)
+{
+    uint64_t hash = hash_bytes(path);
+    for (size_t i = 0; i < c->n_watched; i++) {
+        if (c->watched[i].hash == hash && str_eq_c(path, c->watched[i].path)) {
+            return &c->watched[i];
+        }
+    }
+    c->watched = mem_grow(c->watched, &c->cap_watched, c->n_watched + 1, sizeof(*c->watched));
+    struct watched_file *f = &c->watched[c->n_watched++];
+    *f = (struct watched_file){.path = mem_strndup(path.p, path.n), .hash = hash};
+    return f;
+}
+
+static void watched_check(struct watched_file *f)
+{
+    struct stat st;
+    if (stat(f->path, &st) != 0) {
+        f->sys_errno = errno;
+        return;
+    }
+    bool same = st.st_mtim.tv_sec == f->mtime.tv_sec && st.st_mtim.tv_nsec == f->mtime.tv_nsec &&
+                st.st_size == f->size && st.st_ino == f->inode;
+    f->sys_errno = 0;
+    f->changes += f->known && !same;
+    f->known = true;
+    f->mtime = st.st_mtim;
+    f->size = st.st_size;
+    f->inode = st.st_ino;
+}
+
+enum err credentials_changes(struct credentials *c, struct str path, uint64_t now_ms, const char *what, uint32_t *n,
+                             struct diag *d)
+{
+    struct watched_file *f = watched_record(c, path);
+    if (f->checked_ms == 0 || now_ms - f->checked_ms >= CHECK_EVERY_MS) {
+        watched_check(f);
+        f->checked_ms = now_ms;
+    }
+    *n = f->changes;
+    if (f->sys_errno) {
+        return diag_errno(d, ERR_AUTH, f->sys_errno, "unable to read %s: unable to read file %s", what, f->path);
+    }
+    return OK;
+}
+
+/* ---- the field ---- */
 
 static void print_basic(struct buf *out, struct str user, struct str password)
 {
@@ -145,7 +215,7 @@ static enum err print_authorization(struct credentials *c, const struct http_opt
                                     struct buf *out, struct diag *d)
 {
     struct str secret;
-    enum err err = secret_get(c, o->authorization_credentials, o->authorization_credentials_file, now_ms,
+    enum err err = credentials_secret(c, o->authorization_credentials, o->authorization_credentials_file, now_ms,
                               "authorization credentials", &secret, d);
     if (err) {
         return err;
@@ -178,9 +248,9 @@ enum err credentials_print(struct credentials *c, const struct http_options *o, 
     if (basic) {
         struct str user, password;
         enum err err =
-            secret_get(c, o->basic_username, o->basic_username_file, now_ms, "basic auth username", &user, d);
+            credentials_secret(c, o->basic_username, o->basic_username_file, now_ms, "basic auth username", &user, d);
         if (!err) {
-            err = secret_get(c, o->basic_password, o->basic_password_file, now_ms, "basic auth password", &password, d);
+            err = credentials_secret(c, o->basic_password, o->basic_password_file, now_ms, "basic auth password", &password, d);
         }
         if (!err) {
             print_basic(out, user, password);

@@ -19,4 +19,12 @@ enum err credentials_print(struct credentials *c, const struct http_options *o, 
 enum err credentials_file(struct credentials *c, struct str path, uint64_t now_ms, struct str *out,
                           struct diag *d) MUST_USE;
 
+/* `text`, or the trimmed content of the file when there is no text; `what` for messages. Both empty: empty. */
+enum err credentials_secret(struct credentials *c, struct str text, struct str path, uint64_t now_ms, const char *what,
+                            struct str *out, struct diag *d) MUST_USE;
+
+/* How often the file at `path` was seen to change, for those who have others read it. ERR_AUTH when there is none. */
+enum err credentials_changes(struct credentials *c, struct str path, uint64_t now_ms, const char *what, uint32_t *n,
+                             struct diag *d) MUST_USE;
+
 #endif

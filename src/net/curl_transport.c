@@ -26,6 +26,7 @@
 #include <openssl/x509_vfy.h>
 
 #include "base/mem.h"
+#include "net/credentials.h"
 #include "net/http_client_int.h"
 
 enum {
@@ -35,6 +36,7 @@ enum {
     DNS_ENTRY_S = 60,
     CA_FILE_KEPT_S = 60,
     CA_SYSTEM_KEPT_S = 3600,
+    MAX_SPELLINGS = 64, /* of one path */
 };
 static const long FOREVER_S = 30L * 24 * 3600;
 
@@ -245,17 +247,22 @@ static void list_append(struct curl_slist **list, const char *line)
     *list = longer;
 }
 
+static void print_field(struct buf *line, struct str name, struct str value)
+{
+    buf_str(line, name);
+    if (value.n) {
+        buf_c(line, ": ");
+        buf_str(line, value);
+    } else {
+        buf_char(line, ';'); /* libcurl's way to write an empty field */
+    }
+}
+
 static void add_field(void *ctx, struct str name, struct str value)
 {
     struct field_list *f = ctx;
     AUTO_BUF line = {0};
-    buf_str(&line, name);
-    if (value.n) {
-        buf_c(&line, ": ");
-        buf_str(&line, value);
-    } else {
-        buf_char(&line, ';'); /* libcurl's way to write an empty field */
-    }
+    print_field(&line, name, value);
     list_append(&f->x->curl.headers, line.p);
     f->accept |= str_eq_nocase(name, STR("Accept"));
     f->content_type |= str_eq_nocase(name, STR("Content-Type"));
@@ -306,8 +313,26 @@ static long tls_version(int version)
     return version >= 10 && version <= 13 ? versions[version - 10] : CURL_SSLVERSION_TLSv1_2;
 }
 
-static void set_tls(CURL *e, const struct tls_options *t)
+/* libcurl opens these files at each new connection, keeps a CA's certificates for a while, and takes an old connection
+ * when the paths are equal. A file that has changed is therefore spelled differently: with a slash more per change. */
+static void set_path(CURL *e, CURLoption option, struct exchange *x, struct str path)
 {
+    struct http_client *c = x->client;
+    AUTO_BUF spelled = {0};
+    uint32_t n = 0;
+    if (credentials_changes(c->credentials, path, loop_now_ms(c->loop), "", &n, NULL) != OK)
+        n = 0; /* it has been there a moment ago; libcurl will say what is wrong with it */
+    if (path.p[0] != '/')
+        buf_c(&spelled, "./");
+    for (uint32_t i = 0; i < n % MAX_SPELLINGS; i++)
+        buf_char(&spelled, '/');
+    buf_str(&spelled, path);
+    curl_easy_setopt(e, option, spelled.p);
+}
+
+static void set_tls(CURL *e, struct exchange *x)
+{
+    const struct tls_options *t = &x->peer->options->tls;
     bool own_ca = t->ca.n || t->ca_file.n;
     if (own_ca) {
         curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* else the system's roots would be trusted beside it */
@@ -315,18 +340,18 @@ static void set_tls(CURL *e, const struct tls_options *t)
     if (t->ca.n) {
         set_blob(e, CURLOPT_CAINFO_BLOB, t->ca);
     } else if (t->ca_file.n) {
-        curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file.p);
+        set_path(e, CURLOPT_CAINFO, x, t->ca_file);
     }
     curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, (long)(own_ca ? CA_FILE_KEPT_S : CA_SYSTEM_KEPT_S));
     if (t->cert.n) {
         set_blob(e, CURLOPT_SSLCERT_BLOB, t->cert);
     } else if (t->cert_file.n) {
-        curl_easy_setopt(e, CURLOPT_SSLCERT, t->cert_file.p);
+        set_path(e, CURLOPT_SSLCERT, x, t->cert_file);
     }
     if (t->key.n) {
         set_blob(e, CURLOPT_SSLKEY_BLOB, t->key);
     } else if (t->key_file.n) {
-        curl_easy_setopt(e, CURLOPT_SSLKEY, t->key_file.p);
+        set_path(e, CURLOPT_SSLKEY, x, t->key_file);
     }
     if (t->insecure_skip_verify) {
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -377,7 +402,23 @@ static void set_place(CURL *e, struct exchange *x)
     curl_easy_setopt(e, CURLOPT_RESOLVE, x->curl.resolve);
 }
 
-static void set_proxy(CURL *e, const struct exchange *x)
+/* Fields of CONNECT alone: what goes to a proxy in the clear is the request itself. */
+static void set_connect_fields(CURL *e, struct exchange *x)
+{
+    const struct http_options *o = x->peer->options;
+    if (!http_url_is_tls(&x->url) || o->n_proxy_connect_headers == 0)
+        return;
+    for (int i = 0; i < o->n_proxy_connect_headers; i++) {
+        AUTO_BUF line = {0};
+        print_field(&line, o->proxy_connect_headers[i].name, o->proxy_connect_headers[i].value);
+        list_append(&x->curl.proxy_headers, line.p);
+        explicit_bzero(line.p, line.n);
+    }
+    curl_easy_setopt(e, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    curl_easy_setopt(e, CURLOPT_PROXYHEADER, x->curl.proxy_headers);
+}
+
+static void set_proxy(CURL *e, struct exchange *x)
 {
     AUTO_BUF proxy = {0};
     curl_easy_setopt(e, CURLOPT_NOPROXY, ""); /* proxy.c has decided */
@@ -393,6 +434,7 @@ static void set_proxy(CURL *e, const struct exchange *x)
     }
     curl_easy_setopt(e, CURLOPT_PROXY, proxy.p);
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    set_connect_fields(e, x);
 }
 
 static void set_common(CURL *e, struct exchange *x)
@@ -505,7 +547,8 @@ static void detach(struct exchange *x)
     curl_slist_free_all(x->curl.headers);
     curl_slist_free_all(x->curl.resolve);
     curl_slist_free_all(x->curl.connect_to);
-    x->curl.headers = x->curl.resolve = x->curl.connect_to = NULL;
+    curl_slist_free_all(x->curl.proxy_headers);
+    x->curl.headers = x->curl.resolve = x->curl.connect_to = x->curl.proxy_headers = NULL;
 }
 
 static void completed(struct exchange *x, CURLcode code)
@@ -556,7 +599,7 @@ static void curl_start(struct exchange *x)
     set_method(e, x);
     set_fields(e, x);
     if (http_url_is_tls(&x->url)) {
-        set_tls(e, &x->peer->options->tls);
+        set_tls(e, x);
     }
     m->n_running++;
     CHECK(curl_multi_add_handle(m->m, e) == CURLM_OK);

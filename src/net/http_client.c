@@ -1,6 +1,6 @@
 /* http_client: requests from start to done, whatever carries them.
  *
- *   http_start -> credentials -> route -> name -> turn -> transport -> (redirect: back to route) -> done
+ *   http_start -> route -> credentials (token) -> name -> turn -> transport -> (redirect: back to route) -> done
  *
  * An *exchange* is one request with everything that belongs to it; exchanges are pooled by concurrency, so that an idle
  * peer is a struct of some 60 bytes, its URL and a connection. `route` decides per URL: a proxy or not, libcurl or
@@ -27,6 +27,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/credentials.h"
 #include "net/http_client_int.h"
@@ -87,6 +88,13 @@ static struct exchange *exchange_new(struct http_client *c)
     return x;
 }
 
+static void buf_wipe(struct buf *b)
+{
+    if (b->p) {
+        explicit_bzero(b->p, b->n);
+    }
+}
+
 static void buf_reuse(struct buf *b)
 {
     if (b->cap > KEEP_BUFFER_BYTES) {
@@ -101,6 +109,7 @@ static void exchange_destroy(struct exchange *x)
     buf_release(&x->authorization);
     buf_release(&x->head_bytes);
     buf_release(&x->plain.out);
+    buf_release(&x->signature.text);
     http_head_release(&x->head);
     free(x);
 }
@@ -108,9 +117,8 @@ static void exchange_destroy(struct exchange *x)
 /* Back to the pool, with its small buffers. */
 static void exchange_recycle(struct http_client *c, struct exchange *x)
 {
-    if (x->authorization.p) {
-        explicit_bzero(x->authorization.p, x->authorization.n);
-    }
+    buf_wipe(&x->authorization);
+    buf_wipe(&x->signature.text);
     if (c->freed || c->n_spare >= MAX_SPARE) {
         exchange_destroy(x);
         return;
@@ -119,13 +127,16 @@ static void exchange_recycle(struct http_client *c, struct exchange *x)
     buf_reuse(&x->authorization);
     buf_reuse(&x->head_bytes);
     buf_reuse(&x->plain.out);
-    struct buf url = x->redirect_url, authorization = x->authorization, head = x->head_bytes, out = x->plain.out;
+    buf_reuse(&x->signature.text);
+    struct buf url = x->redirect_url, authorization = x->authorization, head = x->head_bytes, out = x->plain.out,
+               signature = x->signature.text;
     struct http_head fields = x->head;
     memset(x, 0, sizeof(*x));
     x->redirect_url = url;
     x->authorization = authorization;
     x->head_bytes = head;
     x->plain.out = out;
+    x->signature.text = signature;
     x->head = fields;
     x->next = c->spare;
     c->spare = x;
@@ -148,7 +159,7 @@ static void kick_queues(struct http_client *c)
     }
 }
 
-static void release_turn(struct exchange *x)
+void exchange_release_turn(struct exchange *x)
 {
     struct http_client *c = x->client;
     timer_stop(&x->young);
@@ -192,7 +203,7 @@ static bool may_connect(const struct http_client *c, bool suspect)
 void exchange_connected(struct exchange *x)
 {
     x->response.connected = true;
-    release_turn(x);
+    exchange_release_turn(x);
 }
 
 /* Whatever x is doing, it stops. */
@@ -200,10 +211,11 @@ static void exchange_halt(struct exchange *x)
 {
     timer_stop(&x->deadline);
     resolver_cancel(&x->lookup);
+    oauth2_stop_waiting(&x->token);
     if (x->state == EXCHANGE_RUNNING) {
         x->via->abort(x);
     }
-    release_turn(x);
+    exchange_release_turn(x);
     x->state = EXCHANGE_ENDED;
 }
 
@@ -245,13 +257,12 @@ static void exchange_deliver(struct exchange *x)
     exchange_recycle(c, x);
 }
 
-/* Ends x with what is in err and response.diag: now, or as soon as nobody of ours is on the stack. */
-static void exchange_finish(struct exchange *x, enum err err)
+void exchange_finish(struct exchange *x, enum err err)
 {
     x->err = err;
     x->state = EXCHANGE_ENDED;
     timer_stop(&x->deadline);
-    release_turn(x);
+    exchange_release_turn(x);
     if (x->client->holding) {
         list_move(&x->client->ended, x);
         kick(x->client);
@@ -325,114 +336,6 @@ enum err http_say_errno(struct diag *d, int number, const char *doing, const cha
     return diag_set(d, ERR_NET, "%s tcp %s: %s: %s", doing, place, call, text.p);
 }
 
-/* ---- fields ---- */
-
-static bool has_field(const struct http_header *h, int n, struct str name)
-{
-    for (int i = 0; i < n; i++) {
-        if (str_eq_nocase(h[i].name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool request_has(const struct exchange *x, struct str name)
-{
-    return has_field(x->request->headers, x->request->n_headers, name) ||
-           has_field(x->peer->options->headers, x->peer->options->n_headers, name);
-}
-
-/* After a redirect to elsewhere nothing secret goes along, and a body that was dropped takes its description with it.
- */
-static bool field_stays_back(const struct exchange *x, const struct http_header *h)
-{
-    static const char *const sensitive[] = {"Authorization",       "Www-Authenticate",   "Cookie", "Cookie2",
-                                            "Proxy-Authorization", "Proxy-Authenticate", "Host"};
-    for (size_t i = 0; x->left_host && i < COUNT_OF(sensitive); i++) {
-        if (h->secret || h->file.n || str_eq_nocase(h->name, str_c(sensitive[i]))) {
-            return true;
-        }
-    }
-    bool body_dropped = x->request->body.n && !x->request_body.n;
-    return body_dropped && h->name.n > 8 && str_eq_nocase(str_from(h->name.p, 8), STR("Content-"));
-}
-
-/* Of a field kept in a file, the text that exchange_prepare has found readable. */
-static struct str field_value(struct exchange *x, const struct http_header *h)
-{
-    struct str text = STR_NONE;
-    if (h->file.n == 0) {
-        return h->value;
-    }
-    struct http_client *c = x->client;
-    return credentials_file(c->credentials, h->file, loop_now_ms(c->loop), &text, NULL) == OK ? text : STR_NONE;
-}
-
-static void each_of(struct exchange *x, const struct http_header *h, int n, bool unless_in_request,
-                    exchange_field_fn *fn, void *ctx)
-{
-    for (int i = 0; i < n; i++) {
-        bool overridden = unless_in_request && has_field(x->request->headers, x->request->n_headers, h[i].name);
-        if (!overridden && !field_stays_back(x, &h[i])) {
-            fn(ctx, h[i].name, field_value(x, &h[i]));
-        }
-    }
-}
-
-void exchange_each_field(struct exchange *x, exchange_field_fn *fn, void *ctx)
-{
-    const struct http_options *o = x->peer->options;
-    if (x->left_host || !request_has(x, STR("Host"))) {
-        char text[300];
-        AUTO_BUF long_text = {0};
-        bool plain = !memchr(x->url.host.p, ':', x->url.host.n) && x->url.host.n + x->url.port.n + 2 < sizeof(text);
-        if (plain) {
-            int n = snprintf(text, sizeof(text), x->url.port.n ? "%.*s:%.*s" : "%.*s", STR_ARGS(x->url.host),
-                             STR_ARGS(x->url.port));
-            fn(ctx, STR("Host"), str_from(text, (size_t)n));
-        } else {
-            http_url_print_host(&long_text, &x->url);
-            fn(ctx, STR("Host"), buf_view(&long_text));
-        }
-    }
-    if (x->client->limits.user_agent && !request_has(x, STR("User-Agent"))) {
-        fn(ctx, STR("User-Agent"), str_c(x->client->limits.user_agent));
-    }
-    each_of(x, o->headers, o->n_headers, true, fn, ctx);
-    each_of(x, x->request->headers, x->request->n_headers, false, fn, ctx);
-    if (x->authorization.n && !x->left_host) {
-        fn(ctx, STR("Authorization"), buf_view(&x->authorization));
-    }
-}
-
-static bool value_is_clean(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char b = (unsigned char)s.p[i];
-        if ((b < ' ' && b != '\t') || b == 0x7f) {
-            return false;
-        }
-    }
-    return true;
-}
-
-struct field_check {
-    struct exchange *x;
-    enum err err;
-};
-
-static void check_field(void *ctx, struct str name, struct str value)
-{
-    struct field_check *check = ctx;
-    bool ok = name.n > 0 && value_is_clean(value) && value_is_clean(name) && !memchr(name.p, ':', name.n) &&
-              !memchr(name.p, ' ', name.n);
-    if (!ok && !check->err) {
-        check->err =
-            diag_set(&check->x->response.diag, ERR_SYNTAX, "invalid header field value for \"%.*s\"", STR_ARGS(name));
-    }
-}
-
 /* ---- the way of an exchange ---- */
 
 static struct str exchange_url(const struct exchange *x)
@@ -491,15 +394,38 @@ static enum err exchange_route(struct exchange *x)
 
 static void exchange_run(struct exchange *x)
 {
-    x->state = EXCHANGE_RUNNING;
     list_move(&x->client->running, x);
+    if (x->peer->signer) {
+        enum err err = exchange_sign(x);
+        if (err) {
+            exchange_finish(x, err);
+            return;
+        }
+    }
+    x->state = EXCHANGE_RUNNING;
     x->via->start(x);
+}
+
+/* Every new connection begins with another one of the addresses, so that they share the load. */
+static void rotate_addresses(struct exchange *x)
+{
+    struct http_client *c = x->client;
+    struct net_addresses from = x->addresses;
+    c->random ^= c->random << 13; /* xorshift64: nothing depends on its quality */
+    c->random ^= c->random >> 7;
+    c->random ^= c->random << 17;
+    for (int i = 0; i < from.n; i++) {
+        x->addresses.a[i] = from.a[(c->random + (uint64_t)i) % (uint64_t)from.n];
+    }
 }
 
 /* The addresses are known: connect now, or wait until fewer do. */
 static void exchange_turn(struct exchange *x)
 {
     struct http_client *c = x->client;
+    if (x->peer->options->round_robin_dns && x->state == EXCHANGE_NAME && x->addresses.n > 1) {
+        rotate_addresses(x);
+    }
     bool warm = x->via == &curl_transport && x->peer->curl_warm && !x->redirects;
     if (!warm && !may_connect(c, x->peer->suspect)) {
         x->state = EXCHANGE_QUEUED;
@@ -546,25 +472,11 @@ void exchange_go(struct exchange *x)
 
 static enum err exchange_prepare(struct exchange *x)
 {
-    struct http_peer *p = x->peer;
     enum err err = exchange_route(x);
-    if (!err && !request_has(x, STR("Authorization"))) {
-        err = credentials_print(x->client->credentials, p->options, &x->url, loop_now_ms(x->client->loop),
-                                &x->authorization, &x->response.diag);
+    if (!err) {
+        err = exchange_check_files(x);
     }
-    for (int i = 0; !err && i < p->options->n_headers; i++) {
-        struct str unused, file = p->options->headers[i].file;
-        if (file.n) {
-            err = credentials_file(x->client->credentials, file, loop_now_ms(x->client->loop), &unused,
-                                   &x->response.diag);
-        }
-    }
-    if (err) {
-        return err;
-    }
-    struct field_check check = {x, OK};
-    exchange_each_field(x, check_field, &check);
-    return check.err;
+    return err ? err : exchange_authorize(x);
 }
 
 /* ---- redirects ---- */
@@ -572,17 +484,30 @@ static enum err exchange_prepare(struct exchange *x)
 static bool is_redirect(const struct exchange *x)
 {
     int s = x->head.status;
-    return x->peer->options->follow_redirects && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) &&
+    return x->peer->options->follow_redirects && !x->peer->signer && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) &&
            http_head_get(&x->head, STR("Location")).n > 0;
 }
 
-static void reset_answer(struct exchange *x)
+void exchange_reset_answer(struct exchange *x)
 {
     buf_clear(&x->head_bytes);
     buf_clear(x->body);
     x->head.n_fields = 0;
     x->head.status = 0;
     x->body_n = 0;
+}
+
+/* host, or a name below it; an address has nothing below it. */
+static bool is_same_or_below(struct str name, struct str host)
+{
+    if (str_eq_nocase(name, host)) {
+        return true;
+    }
+    struct net_address unused;
+    bool longer = name.n > host.n + 1 && host.n > 0 && name.p[name.n - host.n - 1] == '.';
+    return longer && !memchr(name.p, ':', name.n) && !memchr(name.p, '%', name.n) &&
+           !net_address_parse(name, &unused) &&
+           str_eq_nocase(str_from(name.p + name.n - host.n, host.n), host);
 }
 
 static enum err redirect_to(struct exchange *x, struct str location)
@@ -605,7 +530,7 @@ static enum err redirect_to(struct exchange *x, struct str location)
         return err;
     }
     bool downgraded = http_url_is_tls(&origin) && !http_url_is_tls(&to);
-    x->left_host |= downgraded || !str_eq_nocase(origin.host, to.host);
+    x->left_host |= downgraded || !is_same_or_below(to.host, origin.host);
     x->redirects++;
     buf_clear(&x->redirect_url);
     buf_str(&x->redirect_url, buf_view(&next));
@@ -621,13 +546,16 @@ void exchange_end(struct exchange *x, enum err err)
     if (!err && x->via == &curl_transport) {
         err = http_head_parse(&x->head_bytes, &x->head, &x->response.diag);
     }
+    if (!err && x->head.status == 401 && exchange_renew_token(x)) {
+        return;
+    }
     if (err || !is_redirect(x)) {
         exchange_finish(x, err);
         return;
     }
-    release_turn(x);
+    exchange_release_turn(x);
     err = redirect_to(x, http_head_get(&x->head, STR("Location")));
-    reset_answer(x);
+    exchange_reset_answer(x);
     if (!err) {
         err = exchange_route(x);
     }
@@ -650,6 +578,7 @@ void http_start(struct http_peer *p, struct http_request *r)
     x->request = r;
     x->method = r->method;
     x->head.status = 0;
+    x->state = EXCHANGE_NAME;
     x->request_body = r->body;
     x->body = r->response_body ? r->response_body : &c->discarded;
     x->body_max = r->max_body ? r->max_body : HTTP_MAX_BODY_DEFAULT;
@@ -662,10 +591,10 @@ void http_start(struct http_peer *p, struct http_request *r)
         timer_start(c->loop, &x->deadline, r->timeout_ms, deadline_due);
     }
     enum err err = exchange_prepare(x);
-    if (err) {
-        exchange_finish(x, err);
-    } else {
+    if (err == OK) {
         exchange_go(x);
+    } else if (x->state != EXCHANGE_TOKEN) {
+        exchange_finish(x, err);
     }
     c->holding--;
 }
@@ -704,9 +633,17 @@ enum err http_peer_new(struct http_client *c, struct str url, const struct http_
     p->fd = -1;
     p->url_n = (uint16_t)url.n;
     memcpy(p->url, url.p, url.n);
+    if (p->options->oauth2) {
+        p->oauth2 = oauth2_source_get(c, p->options->oauth2);
+    }
     c->n_peers++;
     *out = p;
     return OK;
+}
+
+void http_peer_sign(struct http_peer *p, struct http_signer *signer)
+{
+    p->signer = signer;
 }
 
 static void client_unref(struct http_client *c)
@@ -732,6 +669,7 @@ void http_peer_free(struct http_peer *p)
     if (!c->closed) {
         curl_peer_release(p);
     }
+    oauth2_source_unref(p->oauth2);
     free(p);
     c->n_peers--;
     client_unref(c);
@@ -743,6 +681,7 @@ struct http_client *http_client_new(struct loop *loop, struct log *log, const st
     CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     c->loop = loop;
     c->log = log;
+    c->random = (clock_mono_ns() ^ (uint64_t)(uintptr_t)c) | 1;
     c->limits = *limits;
     c->limits.max_slow = limits->max_slow ? limits->max_slow : MAX_SLOW_DEFAULT;
     c->limits.max_connecting = limits->max_connecting ? limits->max_connecting : MAX_CONNECTING_DEFAULT;
@@ -772,6 +711,7 @@ static void client_closed(void *ctx)
     timer_stop(&c->kick);
     free(c->read_buffer);
     buf_release(&c->scratch);
+    exchange_sign_release(c);
     buf_release(&c->discarded);
     curl_global_cleanup();
     c->closed = true;

@@ -4,6 +4,7 @@
 
 #include "net/http_client.h"
 #include "net/http_head.h"
+#include "net/oauth2.h"
 #include "net/poller.h"
 #include "net/resolver.h"
 #include "net/response_parser.h"
@@ -53,12 +54,14 @@ struct http_client {
     struct poller *poller;
     struct resolver *resolver;
     struct credentials *credentials;
+    struct oauth2_source *tokens; /* all that are in use */
     struct curl_pool *curl;
     struct exchange_list running; /* names being looked up, and exchanges that a transport has */
     struct exchange_list queued;  /* wait until fewer than max_connecting connect */
     struct exchange_list suspects; /* the same, behind them: their peers did not answer in time before */
     struct exchange_list ended;   /* their `done` is due */
     struct exchange *spare;       /* ready for use, linked by next */
+    uint64_t random;
     uint32_t n_spare, n_connecting, n_slow, n_peers;
     uint32_t holding; /* > 0: a caller of http_start is below us on the stack, `done` must wait */
     bool freed, closed;
@@ -66,6 +69,11 @@ struct http_client {
     char *read_buffer;    /* of READ_BUFFER_BYTES, shared by all plain connections */
     struct buf scratch;   /* a request's head while it is written */
     struct buf discarded; /* bodies that nobody wants pass through here */
+    struct {
+        struct buf text; /* what is signed: names and values one behind the other, then path and query */
+        struct http_header *fields;
+        size_t n, cap;
+    } to_sign;
 };
 
 enum { HTTP_READ_BUFFER_BYTES = 64 * 1024 };
@@ -76,6 +84,8 @@ struct http_peer {
     struct http_client *client;
     const struct http_options *options;
     struct exchange *x;       /* running, or NULL */
+    struct oauth2_source *oauth2; /* NULL: its options have none */
+    struct http_signer *signer; /* NULL: requests are not signed */
     struct curl_multi *multi; /* chosen at the first request through curl */
     int fd;                   /* of the plain transport's connection, -1 */
     bool curl_warm;           /* curl most likely has a connection for it */
@@ -84,7 +94,7 @@ struct http_peer {
     char url[];
 };
 
-enum exchange_state { EXCHANGE_NAME, EXCHANGE_QUEUED, EXCHANGE_RUNNING, EXCHANGE_ENDED };
+enum exchange_state { EXCHANGE_TOKEN, EXCHANGE_NAME, EXCHANGE_QUEUED, EXCHANGE_RUNNING, EXCHANGE_ENDED };
 
 /* One request from http_start to done, redirects included. Pooled by the client. */
 struct exchange {
@@ -100,16 +110,18 @@ struct exchange {
     bool slow;       /* no longer there, counted in n_slow */
     struct timer young; /* while connecting: a connect that takes this long is slow */
     bool left_host;  /* a redirect has led elsewhere: no credentials any more */
-    bool authorized; /* `authorization` is valid */
+    bool token_renewed; /* a token was refused, and another one fetched: not a second time */
     uint8_t redirects;
     struct timer deadline;
     struct resolver_lookup lookup;
+    struct oauth2_waiter token;
 
     /* where to, now */
     const char *method;
     struct str request_body;
     struct buf redirect_url; /* empty before the first redirect */
     struct buf authorization;
+    struct http_signature signature;
     struct http_url url;     /* into the peer's URL or redirect_url */
     struct str proxy;        /* its URL; empty: none */
     struct str connect_host; /* whose addresses these are: the URL's host or the proxy's */
@@ -126,7 +138,7 @@ struct exchange {
 
     struct {
         void *easy;
-        struct curl_slist *headers, *resolve, *connect_to;
+        struct curl_slist *headers, *resolve, *connect_to, *proxy_headers;
         bool head_done;
         char error[256];
     } curl;
@@ -148,6 +160,10 @@ void exchange_connected(struct exchange *x);
 void exchange_end(struct exchange *x, enum err err);
 /* From the name on: for a request that needs a fresh connection after all. */
 void exchange_go(struct exchange *x);
+/* Ends x with what is in err and response.diag: now, or as soon as nobody of ours is on the stack. */
+void exchange_finish(struct exchange *x, enum err err);
+void exchange_release_turn(struct exchange *x);
+void exchange_reset_answer(struct exchange *x); /* forgets what came */
 /* The address at that index with its port, or host:port when there is none. */
 void exchange_print_place(struct buf *b, const struct exchange *x, int at);
 /* http_say_errno(d, ECONNREFUSED, "dial", "10.0.0.1:80", "connect"): dial tcp 10.0.0.1:80: connect: connection refused
@@ -156,8 +172,26 @@ enum err http_say_errno(struct diag *d, int number, const char *doing, const cha
 /* Adds to the body and counts. ERR_LIMIT with a diag when it gets larger than allowed. */
 enum err exchange_body(struct exchange *x, const void *p, size_t n) MUST_USE;
 enum err exchange_body_limit(struct exchange *x);
+
+/* ---- http_authorize.c ---- */
+
+/* The Authorization field, and all fields checked. With an error and state EXCHANGE_TOKEN x waits for a token and goes
+ * on by itself. */
+enum err exchange_authorize(struct exchange *x) MUST_USE;
+enum err exchange_check_files(struct exchange *x) MUST_USE;
+/* After a 401: true when x is on its way again. */
+bool exchange_renew_token(struct exchange *x);
+
+/* ---- http_fields.c ---- */
+
 /* All fields to send, Host included, Content-Length and connection control excluded. */
 typedef void(exchange_field_fn)(void *ctx, struct str name, struct str value);
 void exchange_each_field(struct exchange *x, exchange_field_fn *fn, void *ctx);
+/* Whether the request or the options bring one. */
+bool exchange_has_field(const struct exchange *x, struct str name);
+enum err exchange_check_fields(struct exchange *x) MUST_USE;
+/* Asks the peer's signer; whatever was signed before is forgotten. */
+enum err exchange_sign(struct exchange *x) MUST_USE;
+void exchange_sign_release(struct http_client *c);
 
 #endif

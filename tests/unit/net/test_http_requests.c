@@ -145,7 +145,7 @@ static void reads_changed_credentials(void **out)
     fixture_run_for(s->loop, 1050);
     fixture_get(s->loop, p, &s->a);
     assert_int_equal(s->a.err, ERR_AUTH);
-    assert_non_null(strstr(s->a.text, "unable to read authorization credentials: unable to read file /tmp/test-"));
+    assert_non_null(strstr(s->a.text, "unable to read header value: unable to read file /tmp/test-"));
     assert_non_null(strstr(s->a.text, "o such file or directory"));
     http_peer_free(p);
 }
