@@ -96,6 +96,6 @@ void program_sinks_report(struct program *p, const char *msg);
 void program_metadata_start(struct program *p);
 
 /* snapshot.c */
-void program_snapshot(void *ctx, void (*done)(void *done_ctx, struct web_snapshot *s), void *done_ctx);
+void program_snapshot(void *ctx, bool families, void (*done)(void *done_ctx, struct web_snapshot *s), void *done_ctx);
 
 #endif

@@ -74,6 +74,7 @@ static void fill_pools(struct gathering *g, struct web_snapshot *s)
         for (uint32_t k = 0; k < w->n_dropped; k++)
             copies[k].discovered = labels_copy(dropped[k].discovered, a);
         w->dropped = copies;
+        w->n_discoverers = program_pool_discoverers(g->p->pools[i], a, &w->discoverers);
     }
     qsort(s->pools, s->n_pools, sizeof(*s->pools), by_pool_name);
     /* Both are sorted by pool name; a target whose pool has just gone is left out. */
@@ -127,6 +128,19 @@ static void fill_sinks(struct gathering *g, struct web_snapshot *s)
     }
 }
 
+static void fill_workers(struct gathering *g, struct web_snapshot *s)
+{
+    s->threads = ARENA_ARRAY(&s->arenas[ARENA_OWN], struct web_worker, g->p->n_workers + 1);
+    for (uint32_t i = 0; i < g->p->n_workers; i++) {
+        const struct worker_snapshot *w = g->answers[i];
+        s->threads[i] = (struct web_worker){.targets = w->n_targets,
+                                            .metrics = w->series,
+                                            .intern_bytes = w->intern_bytes,
+                                            .scopes = w->scopes,
+                                            .lag_ns = w->lag_ns};
+    }
+}
+
 static void release(struct web_snapshot *s)
 {
     for (uint32_t i = 0; i < s->n_pools; i++)
@@ -172,6 +186,7 @@ static void finish(struct gathering *g)
     fill_pools(g, s);
     drop_unlisted(s, g);
     fill_sinks(g, s);
+    fill_workers(g, s);
     for (uint32_t i = 0; i < g->p->n_workers; i++) {
         s->series += g->answers[i]->series;
         s->arenas[i] = g->answers[i]->arena;
@@ -192,7 +207,7 @@ static void on_answer(void *ctx, uint32_t worker, struct worker_snapshot *answer
         finish(g);
 }
 
-void program_snapshot(void *ctx, void (*done)(void *done_ctx, struct web_snapshot *s), void *done_ctx)
+void program_snapshot(void *ctx, bool families, void (*done)(void *done_ctx, struct web_snapshot *s), void *done_ctx)
 {
     struct program *p = ctx;
 
@@ -207,5 +222,5 @@ void program_snapshot(void *ctx, void (*done)(void *done_ctx, struct web_snapsho
     g->done = done;
     g->done_ctx = done_ctx;
     for (uint32_t i = 0; i < p->n_workers; i++)
-        worker_snapshot(p->workers[i], on_answer, g);
+        worker_snapshot(p->workers[i], families, on_answer, g);
 }

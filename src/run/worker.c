@@ -78,6 +78,8 @@ struct order {
             worker_snapshot_fn *fn;
             void *ctx;
             struct worker_snapshot *s;
+            bool families;
+            uint64_t asked_ns;
         } snapshot;
         struct {
             worker_families_fn *fn;
@@ -349,21 +351,28 @@ static void run_snapshot(struct order *o)
     struct worker *w = o->w;
     struct worker_snapshot *s = NEW(struct worker_snapshot);
 
+    s->lag_ns = clock_mono_ns() - o->snapshot.asked_ns;
     if (w->scraper) /* gone once the worker has stopped */
         s->n_targets = scraper_status(w->scraper, &s->arena, &s->targets);
+    if (w->scraper && o->snapshot.families)
+        scraper_status_families(w->scraper, &s->arena, s->targets, s->n_targets);
     for (int i = 0; i < SCOPE_SLOTS; i++) {
         s->has_sink[i] = w->sinks[i].rw != NULL;
         if (s->has_sink[i])
             remote_write_status(w->sinks[i].rw, &s->arena, &s->sinks[i]);
     }
     s->series = intern_count(w->intern);
+    s->intern_bytes = intern_bytes(w->intern);
+    s->scopes = scope_count(w->scopes);
     o->snapshot.s = s;
     order_reply(o, reply_snapshot);
 }
 
-void worker_snapshot(struct worker *w, worker_snapshot_fn *fn, void *ctx)
+void worker_snapshot(struct worker *w, bool families, worker_snapshot_fn *fn, void *ctx)
 {
     struct order *o = order_new(w, run_snapshot);
+    o->snapshot.families = families;
+    o->snapshot.asked_ns = clock_mono_ns();
     o->snapshot.fn = fn;
     o->snapshot.ctx = ctx;
     order_post(o);

@@ -67,10 +67,12 @@ struct worker_snapshot {
     uint32_t n_targets;
     struct remote_write_status sinks[SCOPE_SLOTS];
     bool has_sink[SCOPE_SLOTS];
-    uint64_t series;
+    uint64_t series, intern_bytes, scopes;
+    uint64_t lag_ns; /* from the question to its turn on the worker's loop */
 };
 typedef void(worker_snapshot_fn)(void *ctx, uint32_t worker, struct worker_snapshot *s);
-void worker_snapshot(struct worker *w, worker_snapshot_fn *fn, void *ctx);
+/* families: with those of each target. */
+void worker_snapshot(struct worker *w, bool families, worker_snapshot_fn *fn, void *ctx);
 
 /* The families that this worker's targets expose. */
 struct worker_families {

@@ -1,6 +1,10 @@
 /* relabel_steps: see the header. The rules run one after the other on one builder, as relabel_run does it; between two
- * of them the labels are copied out. A rule behind the one that drops does not run any more: the original's API shows
- * it with keep false and no labels, the pages say so.
+ * of them the labels are copied out:
+ *
+ *   labels -> rule 1 -> after 1 = before 2 -> rule 2 -> ... -> after n, or dropped
+ *
+ * A rule behind the one that drops does not run any more: the original's API shows it with keep false and no labels,
+ * the pages say so.
  */
 #include "web/relabel_steps.h"
 

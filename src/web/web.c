@@ -48,7 +48,15 @@ void web_answer_from_snapshot(struct web *w, struct http_call *call, const char 
     struct pending *p = NEW(struct pending);
 
     *p = (struct pending){w, call, content_type, render};
-    w->o.snapshot(w->o.ctx, on_snapshot, p);
+    w->o.snapshot(w->o.ctx, false, on_snapshot, p);
+}
+
+void web_answer_from_families(struct web *w, struct http_call *call, const char *content_type, web_render *render)
+{
+    struct pending *p = NEW(struct pending);
+
+    *p = (struct pending){w, call, content_type, render};
+    w->o.snapshot(w->o.ctx, true, on_snapshot, p);
 }
 
 /* ---- /-/ ---- */

@@ -7,6 +7,7 @@
 #define WEB_WEB_H
 
 #include "base/counter.h"
+#include "discover/discover_status.h"
 #include "base/log.h"
 #include "loop/loop.h"
 #include "plan/plan.h"
@@ -18,6 +19,8 @@ struct web_pool {
     struct str name;
     const struct scrape_status *targets; /* sorted by URL */
     uint32_t n_targets;
+    struct discover_status *discoverers;
+    uint32_t n_discoverers;
     const struct scrape_dropped *dropped; /* as many as keep_dropped_targets keeps */
     uint32_t n_dropped;
     uint64_t dropped_total;
@@ -32,6 +35,11 @@ struct web_sink {
     struct spool_ledger lanes[LANES];
 };
 
+struct web_worker {
+    uint64_t targets, metrics, intern_bytes, scopes;
+    uint64_t lag_ns; /* from our question to its turn */
+};
+
 /* One moment. Freed by web_snapshot_free. */
 struct web_snapshot {
     struct arena arenas[18];
@@ -41,7 +49,8 @@ struct web_snapshot {
     struct web_sink *sinks;
     uint32_t n_sinks;
     uint32_t workers;
-    uint64_t series; /* interned metrics */
+    struct web_worker *threads; /* one a worker */
+    uint64_t series;            /* interned metrics */
     int64_t taken_ms;
     void (*release)(struct web_snapshot *s); /* set by whoever made it */
 };
@@ -57,6 +66,7 @@ struct web_options {
     struct str unix_socket; /* empty: none */
     struct str route_prefix, external_url, page_title, cors_origin;
     bool enable_lifecycle, agent; /* --agent */
+    const char *data_directory;   /* of the spools, to be shown */
     uint32_t max_connections, read_timeout_s;
     const char *config_file;      /* --web.config.file; empty or NULL: none. Not for the Unix socket */
     const struct web_flag *flags; /* /api/v1/status/flags; outlive the web */
@@ -66,7 +76,8 @@ struct web_options {
     struct counters *counters;
 
     void *ctx; /* given to all of these, on the control loop */
-    void (*snapshot)(void *ctx, void (*done)(void *done_ctx, struct web_snapshot *s), void *done_ctx);
+    /* families: with those of each target, which costs more. */
+    void (*snapshot)(void *ctx, bool families, void (*done)(void *done_ctx, struct web_snapshot *s), void *done_ctx);
     enum err (*reload)(void *ctx, struct diag *d);
     void (*quit)(void *ctx);
     bool (*ready)(void *ctx);

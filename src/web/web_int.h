@@ -32,6 +32,8 @@ void web_metrics(struct web *w, struct http_call *call, const struct web_snapsho
 
 /* web.c: asks for a snapshot, renders, answers. */
 void web_answer_from_snapshot(struct web *w, struct http_call *call, const char *content_type, web_render *render);
+/* The same, with the families of each target. */
+void web_answer_from_families(struct web *w, struct http_call *call, const char *content_type, web_render *render);
 
 #define WEB_HTML       "text/html; charset=utf-8"
 #define WEB_TEXT       "text/plain; charset=utf-8"

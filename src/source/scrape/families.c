@@ -2,6 +2,7 @@
  *
  * Comment blocks are interned like metrics, once however many targets expose them. So the families of the worker are
  * those of the blocks that any target's page refers to: one walk over the intern table, and a parse per distinct block.
+ * For the API's question by target the pages' positions are walked, each distinct block parsed once again.
  */
 #include <stdlib.h>
 
@@ -70,4 +71,64 @@ uint32_t scraper_families(struct scraper *s, struct arena *a, struct family **ou
     map_release(&list.map);
     arena_release(&scratch);
     return (uint32_t)list.n;
+}
+
+/* ---- by target ---- */
+
+struct block_cache {
+    struct scraper *s;
+    struct intern_view view;
+    struct arena *arena;
+    const struct scrape_block **by_id; /* NULL: not parsed yet */
+    uint32_t top;
+};
+
+static const struct scrape_block *get_block(struct block_cache *c, uint32_t id)
+{
+    const struct metric *m = id < c->top ? intern_get(&c->view, id) : NULL;
+    struct arena scratch = {0};
+    struct family *families;
+
+    if (!m || !(m->flags & METRIC_COMMENT) || m->refs == 0)
+        return NULL;
+    if (c->by_id[id])
+        return c->by_id[id];
+    struct scrape_block *block = ARENA_NEW(c->arena, struct scrape_block);
+    exposition_families(intern_raw(&c->view, id), (enum exposition_kind)batch_block_kind(m), &scratch, &families,
+                        &block->n);
+    struct family *copies = ARENA_ARRAY(c->arena, struct family, block->n + 1);
+    for (uint32_t i = 0; i < block->n; i++)
+        copies[i] = (struct family){str_dup(c->arena, families[i].name), str_dup(c->arena, families[i].help),
+                                    str_dup(c->arena, families[i].unit), families[i].type};
+    block->v = copies;
+    c->by_id[id] = block;
+    arena_release(&scratch);
+    return block;
+}
+
+static void add_blocks(struct block_cache *c, const struct page *page, struct scrape_status *out)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < page->n; i++)
+        n += get_block(c, page->positions[i]) != NULL;
+    const struct scrape_block **blocks = ARENA_ARRAY(c->arena, const struct scrape_block *, n + 1);
+    for (uint32_t i = 0; i < page->n; i++) {
+        const struct scrape_block *b = get_block(c, page->positions[i]);
+        if (b)
+            blocks[out->n_blocks++] = b;
+    }
+    out->blocks = blocks;
+}
+
+void scraper_status_families(struct scraper *s, struct arena *a, struct scrape_status *v, uint32_t n)
+{
+    struct block_cache c = {.s = s, .view = intern_view(s->o.intern), .arena = a, .top = intern_top(s->o.intern)};
+    uint32_t at = 0;
+
+    c.by_id = mem_zalloc((c.top + 1) * sizeof(*c.by_id));
+    for (size_t i = 0; i < s->n_targets && at < n; i++)
+        if (s->targets[i])
+            add_blocks(&c, &s->targets[i]->page, &v[at++]);
+    free(c.by_id);
 }

@@ -2,7 +2,14 @@
 #ifndef SOURCE_SCRAPE_STATUS_H
 #define SOURCE_SCRAPE_STATUS_H
 
+#include "model/family.h"
 #include "source/scrape/target.h"
+
+/* The families that one run of comment lines speaks of; shared by all targets that expose the same lines. */
+struct scrape_block {
+    const struct family *v;
+    uint32_t n;
+};
 
 /* One per target. */
 struct scrape_status {
@@ -15,6 +22,8 @@ struct scrape_status {
     uint64_t body_bytes;
     uint64_t series_limit;      /* 0: none */
     uint32_t series_over_limit; /* left out of the last scrape by it */
+    const struct scrape_block *const *blocks; /* only where they were asked for */
+    uint32_t n_blocks;
 };
 
 /* A target that relabelling dropped. */

@@ -44,6 +44,8 @@ void scraper_set_pressure(struct scraper *s, int level);
 
 /* For the pages, in an arena of the caller; a reference of each target for the caller. */
 uint32_t scraper_status(struct scraper *s, struct arena *a, struct scrape_status **out);
+/* Adds what each target's last page said of its families; v comes from scraper_status, just now. */
+void scraper_status_families(struct scraper *s, struct arena *a, struct scrape_status *v, uint32_t n);
 
 /* The families seen since the last call, deduplicated by name, type, help and unit within this worker; for remote-write
  * metadata. Names are those after the metric map where it renames families wholly, else as exposed. */

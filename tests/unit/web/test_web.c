@@ -20,7 +20,7 @@ struct bench {
     struct plan *plan;
     struct str address;
 
-    bool ready, good, late, quit;
+    bool ready, good, late, quit, families;
     int reloads, snapshots, released;
     enum err reload_result;
     struct timer later;
@@ -143,10 +143,12 @@ static void on_later(struct timer *t)
     b->done(b->done_ctx, make_snapshot(b));
 }
 
-static void give_snapshot(void *ctx, void (*done)(void *done_ctx, struct web_snapshot *s), void *done_ctx)
+static void give_snapshot(void *ctx, bool families, void (*done)(void *done_ctx, struct web_snapshot *s),
+                          void *done_ctx)
 {
     struct bench *b = ctx;
 
+    b->families = families;
     b->snapshots++;
     b->done = done;
     b->done_ctx = done_ctx;
