@@ -211,12 +211,19 @@ static inline void dns_server_open(struct dns_server *s, const char *zone)
 
     *s = (struct dns_server){.zone = zone};
     pthread_mutex_init(&s->lock, NULL);
-    s->udp = socket(AF_INET, SOCK_DGRAM, 0);
-    s->tcp = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(s->udp, (struct sockaddr *)&a, n), 0);
-    getsockname(s->udp, (struct sockaddr *)&a, &n);
+    for (int tries = 0;; tries++) { /* a port that is free for both */
+        a.sin_port = 0;
+        s->udp = socket(AF_INET, SOCK_DGRAM, 0);
+        s->tcp = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(bind(s->udp, (struct sockaddr *)&a, n), 0);
+        getsockname(s->udp, (struct sockaddr *)&a, &n);
+        if (bind(s->tcp, (struct sockaddr *)&a, n) == 0)
+            break;
+        close(s->udp);
+        close(s->tcp);
+        assert_true(tries < 100);
+    }
     s->port = ntohs(a.sin_port);
-    assert_int_equal(bind(s->tcp, (struct sockaddr *)&a, n), 0);
     assert_int_equal(listen(s->tcp, 8), 0);
     assert_int_equal(pipe(s->wake), 0);
     pthread_create(&s->thread, NULL, dns_server_main, s);

@@ -38,7 +38,8 @@ struct discover_env {
     struct http_client *http;  /* of http_sd */
     struct resolver *resolver; /* of dns_sd: with resolver_use_edns */
     struct aws *aws;           /* of ec2 and ecs; NULL: these fail and say so */
-    struct str config;         /* the job's name, for counters and log lines; copied */
+    const char *task_metadata_uri; /* of ecs_task: $ECS_CONTAINER_METADATA_URI_V4, or NULL */
+    struct str config;             /* the job's name, for counters and log lines; copied */
 };
 
 /* static_configs: reports once, asynchronously. */
@@ -58,5 +59,8 @@ struct discoverer *discover_ec2_new(const struct discover_env *env, struct plan 
                                     struct target_consumer *consumer);
 struct discoverer *discover_ecs_new(const struct discover_env *env, struct plan *plan, const struct plan_aws_sd *config,
                                     struct target_consumer *consumer);
+/* ecs_task_sd_configs: asks the task metadata endpoint. */
+struct discoverer *discover_ecs_task_new(const struct discover_env *env, struct plan *plan,
+                                         const struct plan_ecs_task_sd *config, struct target_consumer *consumer);
 
 #endif

@@ -273,14 +273,6 @@ enum err histogram_validate(const struct histogram *h, struct diag *d)
 
 /* ---- changes ----------------------------------------------------------------------------------------------------- */
 
-static bool goes_back(const struct histogram_buckets *b)
-{
-    for (uint32_t i = 1; i < b->n_spans; i++)
-        if (b->spans[i].offset < 0)
-            return true;
-    return false;
-}
-
 /* As it is already: nothing empty, nothing that touches. */
 static bool is_compact(const struct histogram_buckets *b, bool is_float, uint32_t max_empty)
 {
@@ -296,7 +288,7 @@ static bool is_compact(const struct histogram_buckets *b, bool is_float, uint32_
 
 static void compact_side(struct histogram_buckets *b, bool is_float, uint32_t max_empty, struct arena *a)
 {
-    if (is_compact(b, is_float, max_empty) || goes_back(b))
+    if (is_compact(b, is_float, max_empty))
         return;
     struct bucket_reader r = read_buckets(b, is_float);
     struct bucket_writer w = write_buckets(b->n + (size_t)max_empty * b->n_spans, is_float, a);

@@ -456,7 +456,7 @@ static enum err check_side(const struct prom_proto *p, const char *name, const s
     if (total == have)
         return OK;
     char text[96];
-    snprintf(text, sizeof(text), "%s side: spans require %llu buckets, have %zu buckets", name,
+    snprintf(text, sizeof(text), "%s side: spans require %llu buckets, have %zu", name,
              (unsigned long long)total, have);
     return fail_named(p, d, "histogram ", ": ", str_c(text));
 }

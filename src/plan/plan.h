@@ -83,6 +83,69 @@ struct plan_aws_sd {
     struct http_options http;
 };
 
+struct plan_port_list {
+    uint16_t *v;
+    uint32_t n;
+};
+
+/* Containers by name, for tasks whose ports are not in a docker label. */
+struct plan_task_containers {
+    struct regex *name; /* anchored */
+    struct plan_port_list ports;
+    struct str metrics_path; /* empty: the job's */
+};
+
+/* ecs_task_sd_configs (ours): the containers of the task in which leadline runs, from the task metadata endpoint. */
+struct plan_ecs_task_sd {
+    int64_t refresh_ms;
+    struct str port_label, metrics_path_label; /* docker labels */
+    struct plan_task_containers *containers;
+    uint32_t n_containers;
+};
+
+enum cloudmap_health { CLOUDMAP_ALL, CLOUDMAP_HEALTHY, CLOUDMAP_UNHEALTHY, CLOUDMAP_HEALTHY_OR_ALL };
+
+/* cloudmap_sd_configs (ours), and the sidecar's discovery. */
+struct plan_cloudmap_sd {
+    struct aws_config aws;
+    int64_t refresh_ms;
+    struct str *namespaces; /* names */
+    uint32_t n_namespaces;
+    bool discover;               /* by DiscoverInstances, with `health`; else by ListInstances */
+    enum cloudmap_health health; /* of `discover` */
+    bool instance_without_port;  /* the label `instance` is the address alone, as the sidecar writes it */
+    uint32_t request_concurrency;
+    struct http_options http;
+};
+
+/* A cluster to discover in, for the CloudWatch agent's ecs_service_discovery: the one of its file, or several of ours.
+ */
+struct plan_ecs_cluster {
+    struct str name; /* or ARN */
+    struct aws_config aws;
+};
+
+/* An entry of task_definition_list or service_name_list_for_tasks. */
+struct plan_ecs_match {
+    struct str pattern_text;         /* as written, for messages */
+    struct regex *pattern;           /* searched: not anchored */
+    struct regex *container_pattern; /* NULL: any container */
+    struct plan_port_list ports;
+    struct str metrics_path, job_name; /* empty: none */
+};
+
+/* ecs_service_discovery of the CloudWatch agent. */
+struct plan_ecs_agent_sd {
+    int64_t frequency_ms;
+    struct plan_ecs_cluster *clusters;
+    uint32_t n_clusters;
+    struct str result_file;
+    bool by_docker_label;
+    struct str port_label, metrics_path_label, job_name_label;
+    struct plan_ecs_match *definitions, *services;
+    uint32_t n_definitions, n_services;
+};
+
 struct plan_discovery {
     struct target_group *static_groups; /* static_configs; source "0", "1", ... */
     uint32_t n_static;
@@ -94,6 +157,10 @@ struct plan_discovery {
     uint32_t n_dns_sd;
     struct plan_aws_sd *aws_sd;
     uint32_t n_aws_sd;
+    struct plan_ecs_task_sd *ecs_task_sd;
+    uint32_t n_ecs_task_sd;
+    struct plan_cloudmap_sd *cloudmap_sd;
+    uint32_t n_cloudmap_sd;
 };
 
 struct plan_scrape {
@@ -114,9 +181,9 @@ struct plan_scrape {
     bool extra_scrape_metrics;
     bool scrape_native_histograms, always_scrape_classic_histograms, convert_classic_histograms_to_nhcb;
     uint64_t native_histogram_bucket_limit;
-    double native_histogram_min_bucket_factor; /* 0: none */
-    struct str scrape_failure_log_file;        /* empty: none */
-    uint64_t series_limit;                     /* ours: series of a target in 24 hours, more are dropped */
+    double native_histogram_min_bucket_factor;      /* 0: none */
+    struct str scrape_failure_log_file;             /* empty: none */
+    uint64_t series_limit;                          /* ours: series of a target in 24 hours, more are dropped */
     struct relabel_rules *relabel, *metric_relabel; /* NULL: none */
     struct http_options http;
     struct plan_discovery discovery;
@@ -170,8 +237,9 @@ struct plan {
     uint32_t n_scrapes;
     struct plan_remote_write *remote_writes;
     uint32_t n_remote_writes;
-    struct str config_yaml; /* the file as read, secrets replaced by <secret>: /api/v1/status/config */
-    struct str *warnings;   /* what the original would do silently, in one line each */
+    struct plan_ecs_agent_sd *ecs_agent; /* of the CloudWatch agent's file; NULL: none */
+    struct str config_yaml;              /* the file as read, secrets replaced by <secret>: /api/v1/status/config */
+    struct str *warnings;                /* what the original would do silently, in one line each */
     uint32_t n_warnings;
 };
 

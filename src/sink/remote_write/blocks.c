@@ -5,8 +5,9 @@
  *   x_seconds_bucket{le="1"} 3      its series, by their names
  *
  * A block is read once for each destination and kept by the metric's id until that is swept; help and unit become
- * symbols. Nearly every block has one family, so finding that of a series is a comparison of names, and the encoder
- * remembers the outcome for series of one name. A help text beyond 32 KiB is left out: it would crowd out samples.
+ * symbols. Nearly every block has one family and series of one to four names, so the outcome for a name is kept with
+ * the block, by its symbol. Blocks follow each other as on the last page: each knows where the next one was. A help
+ * text beyond 32 KiB is left out: it would crowd out samples.
  *
  * One worker, one thread.
  */
@@ -132,6 +133,10 @@ static struct block *make(struct blocks *b, const struct intern_view *view, uint
 
 static void drop(struct blocks *b, struct block *block)
 {
+    for (int i = 0; i < BLOCK_NAMES; i++) {
+        if (block->names[i].symbol)
+            symbols_unref(b->symbols, block->names[i].symbol);
+    }
     for (uint32_t i = 0; i < block->n; i++) {
         const struct block_family *f = &block->v[i];
         if (f->help)
@@ -157,15 +162,47 @@ static uint32_t place(struct blocks *b)
     return (uint32_t)b->n++;
 }
 
-const struct block *blocks_get(struct blocks *b, const struct intern_view *view, uint32_t metric)
+struct block *blocks_get(struct blocks *b, const struct intern_view *view, uint32_t metric, struct block *after)
 {
+    if (after && after->next && b->v[after->next] && b->v[after->next]->metric == metric)
+        return b->v[after->next];
     uint32_t at = find(b, metric);
-    if (at != MAP_NONE)
-        return b->v[at];
-    at = place(b);
-    b->v[at] = make(b, view, metric);
-    map_add(&b->by_metric, metric_hash(metric), at);
+    if (at == MAP_NONE) {
+        at = place(b);
+        b->v[at] = make(b, view, metric);
+        map_add(&b->by_metric, metric_hash(metric), at);
+    }
+    if (after)
+        after->next = at;
     return b->v[at];
+}
+
+static int32_t find_family(const struct block *block, struct str name)
+{
+    for (uint32_t i = 0; i < block->n; i++) {
+        if (block_family_has(&block->v[i], name))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+const struct block_family *block_family_of(struct blocks *b, struct block *block, uint32_t symbol, struct str name)
+{
+    int k = 0;
+    while (symbol && k < BLOCK_NAMES && block->names[k].symbol && block->names[k].symbol != symbol)
+        k++;
+    int32_t family;
+    if (symbol && k < BLOCK_NAMES && block->names[k].symbol == symbol) {
+        family = block->names[k].family;
+    } else {
+        family = find_family(block, name);
+        if (symbol && k < BLOCK_NAMES) {
+            symbols_ref(b->symbols, symbol);
+            block->names[k].symbol = symbol;
+            block->names[k].family = family;
+        }
+    }
+    return family < 0 ? NULL : &block->v[family];
 }
 
 static void swept(void *ctx, uint32_t metric)

@@ -13,9 +13,16 @@ struct block_family {
     uint32_t help, unit; /* symbols; 0: none */
 };
 
+enum { BLOCK_NAMES = 4 };
+
 struct block {
     uint32_t metric;
+    uint32_t next; /* the place of the block that stood behind it last time; 0: not known */
     uint32_t n;
+    struct {             /* which family series of this name are of */
+        uint32_t symbol; /* held; 0: none */
+        int32_t family;  /* -1: of none */
+    } names[BLOCK_NAMES];
     size_t bound; /* of what the texts of one family may take in a message */
     struct block_family v[];
 };
@@ -34,8 +41,10 @@ struct blocks {
 
 void blocks_init(struct blocks *b, struct intern *in, struct symbols *symbols);
 void blocks_release(struct blocks *b); /* before the symbols go */
-/* Never NULL; valid until the metric is swept. */
-const struct block *blocks_get(struct blocks *b, const struct intern_view *view, uint32_t metric);
+/* Never NULL; valid until the metric is swept. after: the block in front of it on the page, or NULL. */
+struct block *blocks_get(struct blocks *b, const struct intern_view *view, uint32_t metric, struct block *after);
+/* The family of series of this name, or NULL. symbol: of the name; 0: it has none. */
+const struct block_family *block_family_of(struct blocks *b, struct block *block, uint32_t symbol, struct str name);
 /* Whether a series of this name is one of the family's, as the original judges it (isSeriesPartOfFamily). */
 bool block_family_has(const struct block_family *f, struct str name);
 

@@ -1,7 +1,7 @@
 /* encode2: batches become TimeSeries entries of a remote write 2.0 message, straight in the lane's open batch.
  *
  *   Request    = 22 00 { 22 LEN text | 2a LEN TimeSeries }        a text in front of the first entry that refers to it
- *   TimeSeries = 0a LEN refs [ 2a LEN Metadata ] 12 LEN Sample    one sample each, always
+ *   TimeSeries = 12 LEN Sample 0a LEN refs [ 2a LEN Metadata ]    one sample each, always
  *   Sample     = [ 09 value ] [ 10 timestamp ] [ 18 start ]
  *   Metadata   = [ 08 type ] [ 18 help ] [ 20 unit ]
  *
@@ -18,6 +18,9 @@
  *
  * Metadata is that of the block of comments which the sample stands under (blocks.c). Samples of one name follow each
  * other, so the outcome is kept until block or name changes: 12 bytes to copy.
+ *
+ * The sample stands in front, which protobuf leaves to the writer: refs and metadata of a series, which the compressor
+ * has seen in the scrapes before, then follow each other. That is 4 % of the bytes with zstd, 1 % with snappy.
  *
  * Native histograms and exemplars go through a buffer of their own, the tail: they are few and large.
  *
@@ -38,8 +41,8 @@ enum {
 
 /* What a series says of its family, as bytes; kept while block and name stay the same. */
 struct said {
-    const struct block *block; /* NULL: under none */
-    uint32_t name;             /* number of the last name looked at; 0: none */
+    struct block *block; /* NULL: under none, or one that says nothing */
+    uint32_t name;       /* number of the last name looked at; 0: none */
     uint32_t n;
     uint8_t bytes[16];
 };
@@ -51,6 +54,8 @@ struct run2 {
     const uint8_t *scope_refs; /* NULL: not made yet */
     uint32_t name_label;       /* number of __name__ */
     uint32_t name;             /* of the series at hand: number of its name; 0: none */
+    uint32_t name_symbol;      /* the same by its symbol; 0: it has none */
+    struct block *last;        /* the block that the last mark named */
     uint8_t *p;                /* where texts are written */
     struct said said;
 };
@@ -115,8 +120,10 @@ static inline __attribute__((always_inline)) uint8_t *put_symbols(struct run2 *r
         for (uint32_t k = 0; k < op.bytes; k++, own += 2) {
             uint32_t name = dictionary_symbol(symbols, r->d, own[0], &r->p);
             uint32_t value = dictionary_symbol(symbols, r->d, own[1], &r->p);
-            if (name == r->name_label)
+            if (name == r->name_label) {
                 r->name = value;
+                r->name_symbol = own[1];
+            }
             p = put_ref(put_ref(p, name), value);
         }
         p = put_scope(r, p, op, &at);
@@ -217,16 +224,6 @@ static size_t side_bound(const struct remote_write *rw, const struct batch *b, c
 
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
-static const struct block_family *family_of(const struct run2 *r)
-{
-    struct str name = dictionary_text_of(r->d, r->name);
-    for (uint32_t i = 0; i < r->said.block->n; i++) {
-        if (block_family_has(&r->said.block->v[i], name))
-            return &r->said.block->v[i];
-    }
-    return NULL;
-}
-
 static uint8_t *put_number(uint8_t *p, uint8_t tag, uint32_t number)
 {
     if (number == 0)
@@ -241,7 +238,9 @@ static __attribute__((noinline)) void say(struct run2 *r)
     const struct symbols *symbols = &r->e->symbols;
     said->name = r->name;
     said->n = 0;
-    const struct block_family *f = r->name ? family_of(r) : NULL;
+    const struct block_family *f = NULL;
+    if (r->name)
+        f = block_family_of(&r->e->blocks, said->block, r->name_symbol, dictionary_text_of(r->d, r->name));
     if (!f)
         return;
     uint32_t help = f->help ? dictionary_symbol(symbols, r->d, f->help, &r->p) : 0;
@@ -318,8 +317,8 @@ static inline __attribute__((always_inline)) uint8_t *close_entry(uint8_t *entry
     return entry + 1 + size + n;
 }
 
-static inline __attribute__((always_inline)) uint8_t *put_head(uint8_t *p, const uint8_t *refs, size_t n,
-                                                               const struct said *said)
+static inline __attribute__((always_inline)) uint8_t *put_series(uint8_t *p, const uint8_t *refs, size_t n,
+                                                                 const struct said *said)
 {
     *p++ = 0x0a;
     p = LIKELY(n < 128) ? (*p = (uint8_t)n, p + 1) : proto_put_varint(p, n);
@@ -329,11 +328,11 @@ static inline __attribute__((always_inline)) uint8_t *put_head(uint8_t *p, const
     return p + said->n;
 }
 
-/* The block that sample `index` of the batch stands under begins. */
+/* From here on samples stand under another block. */
 static void enter_block(struct run2 *r, const struct batch *b, uint32_t metric)
 {
-    const struct block *block = metric == METRIC_NONE ? NULL : blocks_get(&r->e->blocks, b->metrics, metric);
-    r->said = (struct said){.block = block && block->n ? block : NULL};
+    r->last = metric == METRIC_NONE ? NULL : blocks_get(&r->e->blocks, b->metrics, metric, r->last);
+    r->said = (struct said){.block = r->last && r->last->n ? r->last : NULL};
 }
 
 bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct batch *b, const struct batch_run *run,
@@ -383,23 +382,22 @@ bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct bat
         if (UNLIKELY(refs->cap < bytes))
             buf_reserve(refs, bytes);
         uint8_t *begin = (uint8_t *)refs->p;
-        r.name = 0;
+        r.name = r.name_symbol = 0;
         uint8_t *end =
             f->kind == FORM_SERIES ? put_symbols(&r, begin, f) : put_compact(&r, begin, f, b->metrics, s->metric);
         if (r.said.block && r.name != r.said.name)
             say(&r);
         if (LIKELY(s->side == SIDE_NONE)) {
-            uint8_t *p = put_head(r.p + 2, begin, (size_t)(end - begin), &r.said);
-            p = encode_sample(p, s->value, &batch_stamp);
-            part->p = close_entry(r.p, p);
+            uint8_t *p = encode_sample(r.p + 2, s->value, &batch_stamp);
+            part->p = close_entry(r.p, put_series(p, begin, (size_t)(end - begin), &r.said));
             if (UNLIKELY(part->counts.samples == 0 || part->counts.last_ms < b->ts_ms ||
                          part->counts.first_ms > b->ts_ms))
                 encode_note_time(&part->counts, b->ts_ms);
         } else {
             make_tail(rw, &r, b, s, part);
-            uint8_t *p = put_head(r.p + 2, begin, (size_t)(end - begin), &r.said);
-            memcpy(p, rw->two.tail.p, rw->two.tail.n);
-            part->p = close_entry(r.p, p + rw->two.tail.n);
+            memcpy(r.p + 2, rw->two.tail.p, rw->two.tail.n);
+            uint8_t *p = r.p + 2 + rw->two.tail.n;
+            part->p = close_entry(r.p, put_series(p, begin, (size_t)(end - begin), &r.said));
         }
         part->counts.samples++;
         part->samples_left--;

@@ -12,8 +12,10 @@
  *   symbols      of the destination: texts that prepared forms and families hold, each with an id and references
  *   dictionary   of a lane: by_id, an array load for a text that has an id; by_text, the content of the batch
  *
- * by_text is the truth, and by_id a cache in front of it, so no text stands twice in a message. A batch begins with a
- * new generation: what by_id says from before is not looked at, and nothing is cleared.
+ * by_text is the truth, and by_id a cache in front of it, so no text stands twice in a message. As long as all texts of
+ * a batch came by their ids there is nothing to look for by content, and by_text is not filled; the first text without
+ * an id fills it. A batch begins with a new generation: what both say from before is not looked at, and nothing is
+ * cleared.
  *
  *   by_id[id] = generation << 20 | number
  *
@@ -196,6 +198,7 @@ void dictionary_restart(const struct symbols *s, struct dictionary *d, const uin
 {
     d->base = base;
     d->n = 0;
+    d->by_content = false;
     if (++d->generation < SYMBOL_GENERATIONS)
         return;
     d->generation = 1;
@@ -245,8 +248,25 @@ static bool is_at(const struct dictionary *d, uint32_t number, struct str text)
     return at.n == text.n && memcmp(d->base + at.at, text.p, at.n) == 0;
 }
 
+static void index_text(struct dictionary *d, uint64_t hash, uint32_t number)
+{
+    if (number > d->mask / 2)
+        grow_slots(d);
+    put_slot(d->slots, d->mask, d->generation,
+             (struct symbol_slot){(uint32_t)(hash >> 32), d->generation << SYMBOL_NUMBER_BITS | number});
+}
+
+static void begin_content(struct dictionary *d)
+{
+    d->by_content = true;
+    for (uint32_t i = 1; i < d->n; i++)
+        index_text(d, hash_bytes(dictionary_text_of(d, i)), i);
+}
+
 uint32_t dictionary_text(struct dictionary *d, struct str text, uint64_t hash, uint8_t **p)
 {
+    if (!d->by_content)
+        begin_content(d);
     uint32_t tag = (uint32_t)(hash >> 32);
     for (uint32_t at = tag & d->mask;; at = (at + 1) & d->mask) {
         struct symbol_slot slot = d->slots[at];
@@ -258,17 +278,23 @@ uint32_t dictionary_text(struct dictionary *d, struct str text, uint64_t hash, u
     }
     if (d->n == 0)
         append(d, STR(""), p);
-    if (d->n > d->mask / 2)
-        grow_slots(d);
     uint32_t number = append(d, text, p);
-    put_slot(d->slots, d->mask, d->generation, (struct symbol_slot){tag, d->generation << SYMBOL_NUMBER_BITS | number});
+    index_text(d, hash, number);
     return number;
 }
 
 uint32_t dictionary_symbol_slow(const struct symbols *s, struct dictionary *d, uint32_t id, uint8_t **p)
 {
     const struct symbol *v = &s->v[id];
-    uint32_t number = dictionary_text(d, str_from(v->text, v->n), v->hash, p);
+    struct str text = str_from(v->text, v->n);
+    uint32_t number;
+    if (d->by_content) {
+        number = dictionary_text(d, text, v->hash, p);
+    } else {
+        if (d->n == 0)
+            append(d, STR(""), p);
+        number = append(d, text, p);
+    }
     d->by_id[id] = d->generation << SYMBOL_NUMBER_BITS | number;
     return number;
 }

@@ -37,7 +37,8 @@ struct dictionary {
         uint32_t tag;   /* upper half of the hash */
         uint32_t value; /* generation and number; of another generation: empty */
     } * slots;
-    uint32_t mask; /* slots - 1 */
+    uint32_t mask;   /* slots - 1 */
+    bool by_content; /* the slots are in use for this batch */
 };
 
 struct symbols {

@@ -96,8 +96,10 @@ static enum err take_histogram(struct reading *r, struct diag *d)
         .of_type = typed ? (enum metric_type)(typed - 1) : TYPE_HISTOGRAM,
     };
     uint32_t position;
+    uint32_t at = r->at;
     bool dropped;
     enum err err = reading_identify(r, &line, &position, &dropped, d);
+    r->at = at; /* lines say where the old array goes on */
     if (err != OK || position == METRIC_NONE) {
         r->result.scraped++;
         r->result.relabelled += err == OK && !dropped;

@@ -289,10 +289,15 @@ static struct gone *find_gone(const struct gone_list *list, uint64_t hash)
     return at == MAP_NONE ? NULL : &list->v[at];
 }
 
+/* A metric's name ends where its raw bytes go on with one of these; the last is protobuf's. */
+static bool ends_name(char c)
+{
+    return c == '{' || c == ' ' || c == '\t' || c == (char)0xff;
+}
+
 static bool has_name(struct str raw, struct str name)
 {
-    return raw.n > name.n && memcmp(raw.p, name.p, name.n) == 0 &&
-           (raw.p[name.n] == '{' || raw.p[name.n] == ' ' || raw.p[name.n] == '\t');
+    return raw.n > name.n && memcmp(raw.p, name.p, name.n) == 0 && ends_name(raw.p[name.n]);
 }
 
 static bool may_be_gone(const struct gone_list *list, struct str raw)
@@ -310,7 +315,7 @@ static void note_name(struct gone_list *list, struct str raw)
 {
     size_t n = 0;
 
-    while (n < raw.n && raw.p[n] != '{' && raw.p[n] != ' ' && raw.p[n] != '\t')
+    while (n < raw.n && !ends_name(raw.p[n]))
         n++;
     list->any_name |= n == 0 || list->n_names == GONE_NAMES;
     if (!list->any_name)
@@ -345,7 +350,9 @@ static void collect_gone(struct reading *r, struct stamps *s, struct gone_list *
             continue;
         if (!add_gone(list, labels_hash(visible(r, position, page->seen_inner)), position))
             continue;
-        if (!may_be_gone(list, intern_raw(&r->view, id)))
+        if (flags_of(r, position) & METRIC_CONVERTED) /* its raw bytes are a line's, of another name */
+            list->any_name = true;
+        else if (!may_be_gone(list, intern_raw(&r->view, id)))
             note_name(list, intern_raw(&r->view, id));
     }
 }
@@ -356,7 +363,9 @@ static void find_alive(struct reading *r, const struct stamps *s, struct gone_li
     for (size_t i = 0; i < r->p->n_positions; i++) {
         uint32_t position = r->p->positions[i];
         uint32_t id = position & POSITION_ID;
-        if ((s->of[id] != s->seen && s->of[id] != s->seen_new) || !may_be_gone(list, intern_raw(&r->view, id)))
+        if (s->of[id] != s->seen && s->of[id] != s->seen_new)
+            continue;
+        if (!may_be_gone(list, intern_raw(&r->view, id)) && !(flags_of(r, position) & METRIC_CONVERTED))
             continue;
         struct gone *g = find_gone(list, labels_hash(visible(r, position, r->page->inner)));
         if (g)

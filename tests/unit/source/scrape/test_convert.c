@@ -160,6 +160,21 @@ static void exemplars_go_to_the_histogram(void **state)
     pages_close(&p);
 }
 
+/* Its identity is its first line, its series is not. */
+static void another_first_line_is_the_same_series(void **state)
+{
+    struct pages p;
+    (void)state;
+    open_converting(&p);
+    pages_scrape(&p, TYPE CLASSIC);
+    assert_str_c(pages_scrape(&p, TYPE "h_sum 4\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 3\nh_count 3\n"),
+                 "h{job=\"j\"} " NATIVE "\n");
+    assert_str_c(pages_scrape(&p, TYPE CLASSIC), "h{job=\"j\"} " NATIVE "\n");
+    assert_str_c(pages_scrape(&p, "# TYPE h gauge\nh 3\n"), "h{job=\"j\"} 3\n");
+    assert_str_c(pages_scrape(&p, TYPE CLASSIC), "h{job=\"j\"} " NATIVE "\n");
+    pages_close(&p);
+}
+
 /* What a line is to the conversion is kept by its number, and numbers are given again. */
 static void swept_lines_are_forgotten(void **state)
 {
@@ -187,6 +202,7 @@ int main(void)
         cmocka_unit_test(the_switch_changes_which_series_there_are),
         cmocka_unit_test(too_many_buckets_fail_the_scrape),
         cmocka_unit_test(exemplars_go_to_the_histogram),
+        cmocka_unit_test(another_first_line_is_the_same_series),
         cmocka_unit_test(swept_lines_are_forgotten),
     };
 

@@ -1,0 +1,37 @@
+/* aws_labels: see the header. */
+#include "discover/aws_labels_int.h"
+
+enum err aws_sd_session(const struct discover_env *env, const struct aws_config *config, struct aws_session **out,
+                        struct diag *d)
+{
+    *out = NULL;
+    if (!env->aws)
+        return diag_set(d, ERR_UNSUPPORTED, "this program has no access to AWS");
+    return aws_session_get(env->aws, config, out, d);
+}
+
+void aws_sd_label(struct labels_builder *b, struct arena *a, const char *name, struct str value)
+{
+    if (value.n)
+        labels_builder_set(b, str_c(name), str_dup(a, value));
+}
+
+void aws_sd_tags(struct labels_builder *b, struct arena *a, const char *prefix, struct ecs_tags tags)
+{
+    AUTO_BUF name = {0};
+
+    for (uint32_t i = 0; i < tags.n; i++) {
+        buf_clear(&name);
+        ecs_label_name(&name, prefix, tags.v[i].key);
+        labels_builder_set(b, str_dup(a, buf_view(&name)), str_dup(a, tags.v[i].value));
+    }
+}
+
+void aws_sd_address(struct labels_builder *b, struct arena *a, struct str host, uint16_t port)
+{
+    bool six = memchr(host.p, ':', host.n) != NULL;
+
+    labels_builder_set(b, STR("__address__"),
+                       str_c(six ? arena_printf(a, "[%.*s]:%u", STR_ARGS(host), port)
+                                 : arena_printf(a, "%.*s:%u", STR_ARGS(host), port)));
+}

@@ -1,0 +1,19 @@
+/* aws_labels_int: what the discoverers of AWS share: a session of their configuration, and labels of what was found. */
+#ifndef DISCOVER_AWS_LABELS_INT_H
+#define DISCOVER_AWS_LABELS_INT_H
+
+#include "aws/aws.h"
+#include "discover/ecs_answers.h"
+#include "discover/refresh.h"
+
+/* ERR_UNSUPPORTED where the program has no struct aws. */
+enum err aws_sd_session(const struct discover_env *env, const struct aws_config *config, struct aws_session **out,
+                        struct diag *d) MUST_USE;
+/* Sets a label unless the value is absent (p NULL) or empty; the value is copied into a. */
+void aws_sd_label(struct labels_builder *b, struct arena *a, const char *name, struct str value);
+/* PREFIX and the tag's key as a label name. */
+void aws_sd_tags(struct labels_builder *b, struct arena *a, const char *prefix, struct ecs_tags tags);
+/* host:port, an IPv6 address in brackets. */
+void aws_sd_address(struct labels_builder *b, struct arena *a, struct str host, uint16_t port);
+
+#endif
