@@ -113,15 +113,18 @@ static struct str query_error(const struct http_header *headers, int n)
     return cut && type.n && rest.n == 0 ? code : STR_NONE;
 }
 
-static void read_json(enum aws_protocol protocol, const struct http_header *headers, int n, struct str body,
-                      struct arena *a, struct aws_error *out)
+static void read_headers(const struct http_header *headers, int n, struct aws_error *out)
 {
-    struct node *root = NULL;
-
     out->code = query_error(headers, n);
     if (!out->code.n)
         out->code = field(headers, n, "x-amzn-errortype");
     out->request_id = field(headers, n, "x-amzn-requestid");
+}
+
+static void read_json(enum aws_protocol protocol, struct str body, struct arena *a, struct aws_error *out)
+{
+    struct node *root = NULL;
+
     if (tree_parse_json(body, "", a, &root, NULL) != OK || !root)
         return;
     out->message = first_of(root, "message", "Message", "error_description");
@@ -147,11 +150,12 @@ static void read_xml(struct str body, struct arena *a, struct aws_error *out)
         error = root;
     if (!error)
         return;
-    out->code = xml_text(error, "Code");
+    if (!out->code.n)
+        out->code = xml_text(error, "Code");
     out->message = xml_text(error, "Message");
-    out->request_id = xml_text(root, "RequestId");
-    if (!out->request_id.n)
-        out->request_id = xml_text(root, "RequestID");
+    struct str id = xml_text(root, xml_find(root, "RequestId") ? "RequestId" : "RequestID");
+    if (id.n)
+        out->request_id = id;
 }
 
 static struct str plain_code(struct str code)
@@ -189,12 +193,14 @@ void aws_error_parse(enum aws_protocol protocol, int status, const struct http_h
 {
     struct aws_error raw = {0};
     struct arena a = {0};
-    bool xml = protocol == AWS_QUERY || protocol == AWS_EC2;
+    struct str content = body.n <= MAX_BODY ? str_trim(body) : STR_NONE;
 
-    if (xml && body.n <= MAX_BODY)
-        read_xml(body, &a, &raw);
-    else if (!xml)
-        read_json(protocol, headers, n_headers, body.n <= MAX_BODY ? body : STR_NONE, &a, &raw);
+    /* by what it is: what stands in front of a service need not speak its protocol */
+    read_headers(headers, n_headers, &raw);
+    if (content.n && content.p[0] == '<')
+        read_xml(content, &a, &raw);
+    else
+        read_json(protocol, content, &a, &raw);
     size_t at[4] = {text->n};
     raw.code = plain_code(raw.code);
     if (raw.code.n)

@@ -36,7 +36,9 @@ static const struct {
     {AWS_QUERY, NULL, NULL, "<Error><Code>SlowDown</Code></Error>", "SlowDown", ""},
     {AWS_QUERY, NULL, NULL, "<UnknownOperationException/>", "400", ""},
     {AWS_QUERY, NULL, NULL, "<html>", "400", ""},
-    {AWS_QUERY, NULL, NULL, "{\"__type\":\"FooError\"}", "400", ""},
+    {AWS_QUERY, NULL, NULL, "{\"__type\":\"FooError\"}", "FooError", ""},
+    {AWS_JSON_1_1, NULL, NULL, " <Error><Code>SlowDown</Code></Error>", "SlowDown", ""},
+    {AWS_JSON_1_1, "x-amzn-errortype", "A", "<html>no</html>", "A", ""},
 };
 
 static void test_shapes(void **state)
