@@ -96,7 +96,7 @@ class Emulator:
     def role(self, name="r"):
         """its ARN"""
         iam = self.client("iam")
-        trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}
+        trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}}
         arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
         rule = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
         iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(rule))

@@ -68,13 +68,6 @@ def test_signed_with_keys_of_the_configuration(make_agent, make_target, make_sig
     assert KEY.secret_key not in agent.log()
 
 
-def test_signed_for_another_service(make_agent, make_target, make_signed):
-    receiver, target = make_signed(service="execute-api"), make_target("a 1\n")
-    make_agent(signed_config(target, receiver, {**SIGV4, "service": "execute-api"}), env=environment())
-    until(lambda: receiver.accepted > 1, "signed requests are accepted")
-    assert not receiver.turned_away
-
-
 def test_session_token_and_region_of_the_environment(make_agent, make_target, make_signed):
     keys = Credentials("ASIAENVIRONMENT01", "s", "a/long+token==")
     receiver, target = make_signed(lambda: [keys]), make_target("a 1\n")
