@@ -5,7 +5,7 @@
  *
  * SUFFIX and DUAL are the partition's: the first one whose form of region names fits, else aws. What does not follow
  * the pattern is a short list of exceptions, further down. Rules and partitions are those of botocore's data
- * (partitions.json, endpoint-rule-set-1.json); tests/conformance/endpoints runs the published tests that come with
+ * (partitions.json, endpoint-rule-set-1.json); tests/conformance/botocore runs the published tests that come with
  * them. The rules never say that a service is not there: a host that does not exist shows as a name that cannot be
  * resolved.
  *

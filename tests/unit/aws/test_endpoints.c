@@ -1,4 +1,4 @@
-/* Host names, partition by partition. tests/conformance/endpoints runs the published tests. */
+/* Host names, partition by partition. tests/conformance/botocore runs the published tests. */
 #include "unit.h"
 
 #include "aws/aws_int.h"
