@@ -14,8 +14,8 @@
  *
  * by_text is the truth, and by_id a cache in front of it, so no text stands twice in a message. As long as all texts of
  * a batch came by their ids there is nothing to look for by content, and by_text is not filled; the first text without
- * an id fills it. A batch begins with a new generation: what both say from before is not looked at, and nothing is
- * cleared.
+ * an id, or one that lost it and may come again under another, fills it. A batch begins with a new generation: what
+ * both say from before is not looked at, and nothing is cleared.
  *
  *   by_id[id] = generation << 20 | number
  *
@@ -100,8 +100,11 @@ static void drop(struct symbols *s, uint32_t id)
     *v = (struct symbol){.n = s->free_id};
     s->free_id = id;
     for (int i = 0; i < LANES; i++) {
-        if (s->dictionaries[i])
-            s->dictionaries[i]->by_id[id] = 0;
+        struct dictionary *d = s->dictionaries[i];
+        if (!d)
+            continue;
+        d->lost |= d->by_id[id] >> SYMBOL_NUMBER_BITS == d->generation;
+        d->by_id[id] = 0;
     }
 }
 
@@ -147,6 +150,7 @@ void symbols_clear(struct symbols *s)
         if (s->dictionaries[i]) {
             free(s->dictionaries[i]->by_id);
             s->dictionaries[i]->by_id = NULL;
+            s->dictionaries[i]->lost = true;
         }
     }
 }
@@ -198,7 +202,7 @@ void dictionary_restart(const struct symbols *s, struct dictionary *d, const uin
 {
     d->base = base;
     d->n = 0;
-    d->by_content = false;
+    d->by_content = d->lost = false;
     if (++d->generation < SYMBOL_GENERATIONS)
         return;
     d->generation = 1;
@@ -288,7 +292,7 @@ uint32_t dictionary_symbol_slow(const struct symbols *s, struct dictionary *d, u
     const struct symbol *v = &s->v[id];
     struct str text = str_from(v->text, v->n);
     uint32_t number;
-    if (d->by_content) {
+    if (d->by_content || d->lost) {
         number = dictionary_text(d, text, v->hash, p);
     } else {
         if (d->n == 0)

@@ -39,6 +39,7 @@ struct dictionary {
     } * slots;
     uint32_t mask;   /* slots - 1 */
     bool by_content; /* the slots are in use for this batch */
+    bool lost;       /* a text of this batch has no id any more */
 };
 
 struct symbols {
