@@ -13,7 +13,10 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
+
 from agent import BINARY, until
+from fixtures import config
 from peers import Listener, Receiver, _ReceiverHandler
 
 TESTBED = os.path.join(os.path.dirname(__file__), "..", "testbed")
@@ -25,6 +28,7 @@ import sigv4_check  # noqa: E402
 from botocore.credentials import Credentials  # noqa: E402
 
 REGION = "eu-west-1"
+KEY = Credentials("AKIALONGLIVED0000", "sEcReT/with+signs=")
 
 
 def environment(**variables):
@@ -258,3 +262,57 @@ class SignedReceiver(Receiver):
             if key not in self.used:
                 self.used.append(key)
         return super().receive(path, headers, body)
+
+
+# ---- fixtures, for tests that import them ----
+
+
+@pytest.fixture
+def make_signed():
+    made = []
+
+    def make(keys=None, **options):
+        made.append(SignedReceiver(keys or (lambda: [KEY]), **options))
+        return made[-1]
+
+    yield make
+    for r in made:
+        r.close()
+        assert not r.problems, r.problems[:5]
+
+
+@pytest.fixture
+def task():
+    t = Task()
+    yield t
+    t.close()
+
+
+# ---- steps ----
+
+
+def signed_config(target, receiver, sigv4, **remote):
+    remote = {"sigv4": sigv4, "queue_config": {"batch_send_deadline": "200ms", "max_backoff": "300ms"}, **remote}
+    return config([target.address], receiver.url, interval="250ms", remote=remote)
+
+
+def delivered(agent):
+    return agent.balanced()["delivered"]
+
+
+def keys_rotate(make_agent, make_target, make_signed, task, life_s, seconds):
+    """Keys that live so long, for so long: not one request is refused."""
+    task.vault.life_s = life_s
+    receiver, target = make_signed(task.vault.good), make_target("a 1\n")
+    agent = make_agent(signed_config(target, receiver, {}), env=environment(**task.as_container()))
+    until(lambda: receiver.accepted > 0, "the first request is accepted")
+    time.sleep(seconds)
+    assert not receiver.turned_away, receiver.turned_away[:3]
+    assert len(receiver.used) >= seconds / life_s, receiver.used
+    metrics = agent.metrics()
+    assert metrics['leadline_aws_credential_refreshes_total{result="failure"}'] == 0
+    assert metrics['leadline_aws_credential_refreshes_total{result="success"}'] >= len(receiver.used)
+    assert metrics['leadline_aws_credentials_expiry_timestamp_seconds{session="default"}'] > time.time()
+    assert not agent.balanced()["dropped"]
+    assert "secret/" not in agent.log() and "token==" not in agent.log()
+    return receiver.accepted, len(receiver.used)
