@@ -295,8 +295,6 @@ static enum err read_label(struct wire *in, struct label *out)
         if (err)
             return err;
     }
-    if (err == ERR_EOF && out->name.n == 0)
-        return diag_set(w.d, ERR_SYNTAX, "invalid label name: ");
     return err == ERR_EOF ? OK : err;
 }
 
@@ -323,6 +321,14 @@ static bool take_head(struct str raw, struct arena *a, struct label *v, uint32_t
     return true;
 }
 
+/* A pair without a name: the original reads it, and refuses the series then. */
+static enum err fail_unnamed(struct labels l, struct diag *d)
+{
+    AUTO_BUF text = {0};
+    labels_print(l, &text);
+    return diag_set(d, ERR_SYNTAX, "invalid metric name or label names: %s", text.p);
+}
+
 enum err prom_proto_labels(struct str raw, struct arena *a, struct labels *out, struct diag *d)
 {
     size_t most = 3;
@@ -347,6 +353,8 @@ enum err prom_proto_labels(struct str raw, struct arena *a, struct labels *out, 
         return err;
     err = expo_sort_labels(v, &n, d);
     *out = (struct labels){v, n};
+    if (n > 0 && v[0].name.n == 0)
+        return fail_unnamed(*out, d);
     return err;
 }
 

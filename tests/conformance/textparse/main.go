@@ -37,6 +37,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	dto "github.com/prometheus/prometheus/prompb/io/prometheus/client"
+	"github.com/prometheus/prometheus/util/convertnhcb"
 )
 
 var mediaTypes = map[string]string{
@@ -49,7 +50,8 @@ func bytesOf(s string) string {
 	return fmt.Sprintf("%x", s)
 }
 
-// A name that occurs twice fails the scrape when the sample is appended, unless one of the values is empty.
+// A name that occurs twice fails the scrape when the sample is appended, unless one of the values is empty; an empty name
+// in any case.
 func labelsOf(l labels.Labels) (string, bool) {
 	type entry struct {
 		name, value string
@@ -67,6 +69,9 @@ func labelsOf(l labels.Labels) (string, bool) {
 	})
 	var b strings.Builder
 	for _, e := range entries {
+		if e.name == "" {
+			return "invalid metric name or label names: " + l.String(), false
+		}
 		if e.times > 1 && !e.empty {
 			return fmt.Sprintf("label name %q is not unique: invalid sample", e.name), false
 		}
@@ -131,8 +136,13 @@ func seriesOf(p textparse.Parser, starts bool, out *strings.Builder) (refused st
 
 // ---- native histograms
 
+// Spans that touch are one; the original leaves them apart where a negative offset brought them together.
 func spansOf(s []histogram.Span, out *strings.Builder) {
-	for _, x := range s {
+	for i := 0; i < len(s); i++ {
+		x := s[i]
+		for ; i+1 < len(s) && s[i+1].Offset == 0; i++ {
+			x.Length += s[i+1].Length
+		}
 		fmt.Fprintf(out, "%d:%d,", x.Offset, x.Length)
 	}
 	out.WriteByte(' ')
@@ -168,11 +178,18 @@ func histogramOf(h *histogram.Histogram, f *histogram.FloatHistogram, out *strin
 	floatsOf(f.CustomValues, out)
 }
 
+// Their own Copy leaves out what a histogram with custom buckets should not have.
 func copyOf(h *histogram.Histogram, f *histogram.FloatHistogram) (*histogram.Histogram, *histogram.FloatHistogram) {
 	if h != nil {
-		return h.Copy(), nil
+		c := *h
+		c.PositiveSpans, c.NegativeSpans = slices.Clone(h.PositiveSpans), slices.Clone(h.NegativeSpans)
+		c.PositiveBuckets, c.NegativeBuckets = slices.Clone(h.PositiveBuckets), slices.Clone(h.NegativeBuckets)
+		return &c, nil
 	}
-	return nil, f.Copy()
+	c := *f
+	c.PositiveSpans, c.NegativeSpans = slices.Clone(f.PositiveSpans), slices.Clone(f.NegativeSpans)
+	c.PositiveBuckets, c.NegativeBuckets = slices.Clone(f.PositiveBuckets), slices.Clone(f.NegativeBuckets)
+	return nil, &c
 }
 
 var errBucketLimit = errors.New("histogram bucket limit exceeded")
@@ -280,6 +297,22 @@ func untypedOf(d *dto.MetricStreamingDecoder) float64 {
 	return m.GetUntyped().GetValue()
 }
 
+// A collected histogram that converts, but is not valid then, is not forgotten: it swallows the next one.
+func mixesUp(p textparse.Parser) bool {
+	np, ok := p.(*textparse.NHCBParser)
+	if !ok {
+		return false
+	}
+	const collecting = 1
+	v := reflect.ValueOf(np).Elem()
+	if v.FieldByName("state").Int() != collecting {
+		return false
+	}
+	temp := (*convertnhcb.TempHistogram)(unsafe.Pointer(v.FieldByName("tempNHCB").UnsafeAddr()))
+	h, f, err := temp.Convert()
+	return err == nil && (h != nil && h.Validate() != nil || f != nil && f.Validate() != nil)
+}
+
 func freshHistogram(p textparse.Parser, d *dto.MetricStreamingDecoder) string {
 	set(p, "exemplarPos", 0)
 	set(p, "fieldPos", -2)
@@ -351,6 +384,9 @@ func dump(kind string, body []byte) (result string) {
 		return "error\n"
 	}
 	for {
+		if mixesUp(p) {
+			return "panic\n"
+		}
 		et, err := p.Next()
 		if errors.Is(err, io.EOF) {
 			f.flush(&out)
