@@ -54,7 +54,8 @@ static void print_side(const struct batch *b, const struct sample *s, struct buf
     if (s->side == SIDE_NONE)
         return;
     const struct sample_side *side = &b->sides[s->side];
-    buf_printf(out, " @%lld %lld", (long long)side->ts_ms, (long long)side->start_ms);
+    if (side->ts_ms != b->ts_ms || side->start_ms)
+        buf_printf(out, " @%lld %lld", (long long)side->ts_ms, (long long)side->start_ms);
     for (uint32_t i = 0; i < side->n_exemplars; i++)
         CHECK(b->exemplars[side->exemplar + i].labels.n < 1000);
     if (side->histogram == SIDE_NONE)

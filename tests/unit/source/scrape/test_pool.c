@@ -234,6 +234,26 @@ static void an_interval_may_be_the_targets_own(void **state)
     assert_int_equal(only()->timeout_ms, 500);
 }
 
+static void how_histograms_are_read_may_be_the_targets_own(void **state)
+{
+    (void)state;
+    fx->config.always_scrape_classic_histograms = true;
+    fx->config.scrape_native_histograms = true;
+    fx->config.series_limit = 7;
+    open_pool(1);
+    DISCOVER(0, "__address__=h:1");
+    assert_true(only()->histograms.native && only()->histograms.classic_too && !only()->histograms.convert);
+    assert_int_equal(only()->series_limit, 7);
+    assert_str_c(labels_get(only()->discovered, STR("__scrape_native_histograms__")), "true");
+    DISCOVER(0, "__address__=h:1 __scrape_native_histograms__=F __always_scrape_classic_histograms__=0 "
+                "__convert_classic_histograms_to_nhcb__=True __series_limit__=0");
+    world_run(5000);
+    assert_events("+http://h:1/metrics\n~http://h:1/metrics\n");
+    assert_true(!only()->histograms.native && !only()->histograms.classic_too && only()->histograms.convert);
+    assert_int_equal(only()->series_limit, 0);
+    assert_string_equal(printed(only()->labels), "{instance=\"h:1\", job=\"node\"}");
+}
+
 static void bad_targets_are_left_out_and_counted(void **state)
 {
     static const char *const bad[] = {
@@ -244,6 +264,7 @@ static void bad_targets_are_left_out_and_counted(void **state)
         "__address__=h:1 __scrape_timeout__=20s",
         "__address__=h:1 __scrape_timeout__=0s",
         "__address__=h:1 __scrape_native_histograms__=maybe",
+        "__address__=h:1 __series_limit__=many",
         "__address__=h:1 env=\xff",
         "__address__=h:1 __unix_socket__=/run/x",
         "__address__=good:1",
@@ -253,7 +274,7 @@ static void bad_targets_are_left_out_and_counted(void **state)
     open_pool(1);
     discover(0, "", bad);
     assert_events("+http://good:1/metrics\n");
-    assert_true(counters_sum(fx->counters, "prometheus_target_sync_failed_total", NULL, 0) == 9);
+    assert_true(counters_sum(fx->counters, "prometheus_target_sync_failed_total", NULL, 0) == 10);
 }
 
 /* ---- relabelling ------------------------------------------------------------------------------------------------- */
@@ -468,6 +489,7 @@ int main(void)
         TEST(parameters_are_labels_and_labels_are_parameters),
         TEST(a_url_is_escaped_as_the_original_does),
         TEST(an_interval_may_be_the_targets_own),
+        TEST(how_histograms_are_read_may_be_the_targets_own),
         TEST(bad_targets_are_left_out_and_counted),
         TEST(relabelling_chooses_and_changes_targets),
         TEST(the_address_that_relabelling_gives_is_the_one_asked),

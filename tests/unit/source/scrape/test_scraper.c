@@ -246,6 +246,44 @@ static void an_other_choice_of_protocols_is_asked_for(void **state)
     assert_str_c(world_header(p, "X-Prometheus-Scrape-Timeout-Seconds"), "10");
 }
 
+static void protobuf_is_asked_for_where_it_stands(void **state)
+{
+    (void)state;
+    fx->config.protocols[0] = PROTOCOL_PROTO;
+    fx->config.protocols[1] = PROTOCOL_TEXT_1_0_0;
+    fx->config.n_protocols = 2;
+    fx->config.name_escaping = ESCAPE_VALUES;
+    scraper_add(fx->scraper, target("a"));
+    world_run(INTERVAL_MS);
+    assert_str_c(world_header(world_peer("http://a/metrics"), "Accept"),
+                 "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,"
+                 "text/plain;version=1.0.0;escaping=values;q=0.6,*/*;q=0.5");
+    /* MetricFamily { name: "m", type: GAUGE, metric { gauge { value: 2 } } } */
+    answer_with("http://a/metrics", 200,
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited", "",
+                str_from("\x12\x0a\x01m\x18\x01\x22\x0b\x12\x09\x09\0\0\0\0\0\0\0\x40", 19));
+    assert_batches("at 10000:\nm" LABELS " 2\n" REPORT("1", "0", "1", "1", "1"));
+}
+
+/* Names are the exporter's business; a scraper with the legacy scheme only refuses those that are not. */
+static void the_legacy_scheme_refuses_other_names(void **state)
+{
+    (void)state;
+    fx->config.name_validation = NAMES_LEGACY;
+    fx->config.name_escaping = ESCAPE_UNDERSCORES;
+    scraper_add(fx->scraper, target("a"));
+    world_run(INTERVAL_MS);
+    assert_str_c(world_header(world_peer("http://a/metrics"), "Accept"),
+                 "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.7,"
+                 "application/openmetrics-text;version=0.0.1;q=0.6,"
+                 "text/plain;version=1.0.0;escaping=underscores;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.3");
+    answer("{\"a.b\"} 1\n");
+    assert_str_c(status_of("a").last_error,
+                 "invalid metric name or label names: {__name__=\"a.b\", instance=\"a\", job=\"j\"}");
+    scrape_once("a_b 1\n");
+    assert_int_equal(status_of("a").health, HEALTH_UP);
+}
+
 static void timestamps_snap_to_the_tick_within_the_tolerance(void **state)
 {
     (void)state;
@@ -672,6 +710,48 @@ static void intervals_between_scrapes_are_observed(void **state)
     assert_non_null(strstr(page.p, "prometheus_target_interval_length_histogram_seconds_sum{interval=\"10s\"} 10\n"));
 }
 
+/* ---- little memory ----------------------------------------------------------------------------------------------- */
+
+static double put_off(void)
+{
+    struct counter_label memory = {STR("reason"), STR("memory")};
+
+    return counters_sum(fx->counters, "leadline_scrapes_delayed_total", &memory, 1);
+}
+
+static void scrapes_are_put_off_when_memory_is_short(void **state)
+{
+    (void)state;
+    scraper_add(fx->scraper, target("a"));
+    scrape_once("m 1\n");
+    scraper_set_pressure(fx->scraper, 2);
+    world_run(9 * INTERVAL_MS);
+    assert_null(world_peer("http://a/metrics")->request);
+    assert_true(put_off() == 9);
+    assert_batches("");
+    world_run(INTERVAL_MS);
+    answer("m 2\n");
+    assert_batches("at 110000:\nm" LABELS " 2\n" REPORT("1", "0", "1", "1", "0"));
+    scraper_set_pressure(fx->scraper, 1);
+    world_run(INTERVAL_MS);
+    answer("m 3\n");
+    assert_batches("at 120000:\nm" LABELS " 3\n" REPORT("1", "0", "1", "1", "0"));
+    assert_true(put_off() == 9);
+}
+
+static void a_target_says_what_its_series_limit_left_out(void **state)
+{
+    (void)state;
+    struct scrape_target *t = target("a");
+    t->series_limit = 1;
+    scraper_add(fx->scraper, t);
+    world_run(INTERVAL_MS);
+    answer("m 1\nn 2\n");
+    assert_batches("at 10000:\nm" LABELS " 1\n" REPORT("1", "0", "2", "2", "1"));
+    assert_int_equal(status_of("a").series_limit, 1);
+    assert_int_equal(status_of("a").series_over_limit, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -680,6 +760,8 @@ int main(void)
         TEST(the_first_scrape_is_at_the_first_tick),
         TEST(the_request_is_the_originals),
         TEST(an_other_choice_of_protocols_is_asked_for),
+        TEST(protobuf_is_asked_for_where_it_stands),
+        TEST(the_legacy_scheme_refuses_other_names),
         TEST(timestamps_snap_to_the_tick_within_the_tolerance),
         TEST(a_tick_during_a_scrape_is_taken_up_when_it_ends),
         TEST(a_clock_that_goes_back_repeats_no_time),
@@ -705,6 +787,8 @@ int main(void)
         TEST(families_are_those_exposed_now_each_once),
         TEST(status_tells_what_the_pages_show),
         TEST(intervals_between_scrapes_are_observed),
+        TEST(scrapes_are_put_off_when_memory_is_short),
+        TEST(a_target_says_what_its_series_limit_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
