@@ -163,12 +163,14 @@ static const struct field filter_fields[] = {
 };
 static const struct schema filter_schema = SCHEMA("aws.Filter", filter_fields);
 
+#define NO_VALUES "filters: not supported by leadline: a filter without values"
+
 /* `code` of what could not work: the original checks it in ec2_sd_configs only. */
 static void read_filter(struct reader *r, struct node *n, enum err code, struct plan_filter *out)
 {
     struct filter_nodes nodes = {.name = STR("")};
     if (reader_is_null(n)) {
-        reader_error(r, n, code, "empty or null section in filters");
+        reader_error(r, n, code, code == ERR_SYNTAX ? "empty or null section in filters" : NO_VALUES);
         return;
     }
     if (!reader_mapping(r, n, &filter_schema, &nodes))
@@ -177,7 +179,8 @@ static void read_filter(struct reader *r, struct node *n, enum err code, struct 
     if (nodes.values && !reader_strings(r, nodes.values, "[]string", &out->values, &out->n_values))
         return;
     if (out->n_values == 0)
-        reader_error_key(r, n, "values", code, "EC2 SD configuration filter values cannot be empty");
+        reader_error_key(r, n, "values", code,
+                         code == ERR_SYNTAX ? "EC2 SD configuration filter values cannot be empty" : NO_VALUES);
 }
 
 static void read_filters(struct reader *r, struct node *list, enum err code, struct plan_aws_sd *sd)

@@ -19,7 +19,8 @@
 
 #define OTHER_SD                                                                                                       \
     "targets come from static_configs, file_sd_configs, http_sd_configs, dns_sd_configs, ec2_sd_configs, "             \
-    "ecs_sd_configs and aws_sd_configs; have a program write a file for file_sd_configs or answer http_sd_configs"
+    "ecs_sd_configs, aws_sd_configs, ecs_task_sd_configs and cloudmap_sd_configs; have a program write a file for "     \
+    "file_sd_configs or answer http_sd_configs"
 #define REFUSED_SD(name)                                                                                               \
     {                                                                                                                  \
         .key = name "_sd_configs", .kind = FIELD_REFUSED_LIST, .text = OTHER_SD                                        \
@@ -34,6 +35,8 @@ static const struct field discovery_fields[] = {
     {.key = "dns_sd_configs", .kind = FIELD_NODE, .offset = NODES(dns_sd)},
     {.key = "ec2_sd_configs", .kind = FIELD_NODE, .offset = NODES(ec2_sd)},
     {.key = "ecs_sd_configs", .kind = FIELD_NODE, .offset = NODES(ecs_sd)},
+    {.key = "ecs_task_sd_configs", .kind = FIELD_NODE, .offset = NODES(ecs_task_sd)},
+    {.key = "cloudmap_sd_configs", .kind = FIELD_NODE, .offset = NODES(cloudmap_sd)},
     {.key = "aws_sd_configs", .kind = FIELD_NODE, .offset = NODES(aws_sd)},
     REFUSED_SD("azure"),
     REFUSED_SD("consul"),
@@ -411,4 +414,14 @@ void discovery_read(struct reader *r, const struct discovery_nodes *nodes, bool 
             out->n_dns_sd += read_dns_sd(r, e, &out->dns_sd[out->n_dns_sd]);
     }
     read_aws(r, nodes, out);
+    if ((size = list_size(r, nodes->ecs_task_sd, "[]ecs_task_sd_config"))) {
+        out->ecs_task_sd = ARENA_ARRAY(r->arena, struct plan_ecs_task_sd, size);
+        for (n = nodes->ecs_task_sd->first; (e = next_element(r, &n, "ecs_task_sd_configs"));)
+            out->n_ecs_task_sd += ecs_task_sd_read(r, e, &out->ecs_task_sd[out->n_ecs_task_sd]);
+    }
+    if ((size = list_size(r, nodes->cloudmap_sd, "[]cloudmap_sd_config"))) {
+        out->cloudmap_sd = ARENA_ARRAY(r->arena, struct plan_cloudmap_sd, size);
+        for (n = nodes->cloudmap_sd->first; (e = next_element(r, &n, "cloudmap_sd_configs"));)
+            out->n_cloudmap_sd += cloudmap_sd_read(r, e, &out->cloudmap_sd[out->n_cloudmap_sd]);
+    }
 }

@@ -49,7 +49,7 @@ void relabel_print(const struct relabel_rules *rules, struct buf *out);
 
 /* What finds targets. check_hosts: the original refuses URLs as targets when nothing relabels them. */
 struct discovery_nodes {
-    struct node *static_configs, *file_sd, *http_sd, *dns_sd, *ec2_sd, *ecs_sd, *aws_sd;
+    struct node *static_configs, *file_sd, *http_sd, *dns_sd, *ec2_sd, *ecs_sd, *aws_sd, *ecs_task_sd, *cloudmap_sd;
 };
 extern const struct schema discovery_schema; /* of struct discovery_nodes, to be inlined */
 void discovery_read(struct reader *r, const struct discovery_nodes *nodes, bool check_hosts, struct str job,
@@ -63,6 +63,9 @@ bool port_check(struct reader *r, const struct node *mapping, int64_t port, uint
 bool ec2_sd_read(struct reader *r, struct node *n, struct plan_aws_sd *out);
 bool ecs_sd_read(struct reader *r, struct node *n, struct plan_aws_sd *out);
 bool aws_sd_read(struct reader *r, struct node *n, struct plan_aws_sd *out);
+/* Of ecs_task_sd_configs and cloudmap_sd_configs, which the original does not have. */
+bool ecs_task_sd_read(struct reader *r, struct node *n, struct plan_ecs_task_sd *out);
+bool cloudmap_sd_read(struct reader *r, struct node *n, struct plan_cloudmap_sd *out);
 void sigv4_read(struct reader *r, struct node *n, struct aws_config *out);
 
 /* A mapping of label names and values, sorted. */

@@ -47,28 +47,11 @@ static void read_action(struct reader *r, struct node *n, void *out)
     reader_error(r, n, ERR_SYNTAX, "unknown relabel action %s", reader_quote(r, name));
 }
 
-static void free_regex(void *p)
-{
-    regex_free(p);
-}
-
-static void compile(struct reader *r, const struct node *n, struct str pattern, struct regex **out)
-{
-    struct diag d;
-    diag_reset(&d);
-    if (regex_new(pattern, out, &d) != OK) {
-        *out = NULL;
-        reader_error(r, n, ERR_SYNTAX, "regex: %s", d.text);
-        return;
-    }
-    plan_on_release(r->plan, free_regex, *out);
-}
-
 static void read_regex(struct reader *r, struct node *n, void *out)
 {
     struct str pattern;
     if (reader_string(r, n, &pattern))
-        compile(r, n, pattern, out);
+        *(struct regex **)out = reader_regex(r, n, "regex", pattern);
 }
 
 static void read_source_labels(struct reader *r, struct node *n, void *out)
@@ -209,7 +192,7 @@ static void read_rule(struct reader *r, struct node *n, bool legacy_names, struc
     if (!reader_mapping(r, n, &rule_schema, &d))
         return;
     if (!node_find(n, "regex"))
-        compile(r, n, STR("(.*)"), &d.rule.regex);
+        d.rule.regex = reader_regex(r, n, "regex", STR("(.*)"));
     if (r->errors->n == before)
         validate(r, n, &d);
     *out = d.rule;
@@ -258,8 +241,8 @@ struct relabel_rules *relabel_add_shard(struct reader *r, struct relabel_rules *
                                 .separator = STR(";"),
                                 .target_label = STR(""),
                                 .replacement = STR("$1")};
-    compile(r, at, STR("(.*)"), &hash.regex);
-    compile(r, at, str_c(arena_printf(r->arena, "%u", r->options->shard_index)), &keep.regex);
+    hash.regex = reader_regex(r, at, "regex", STR("(.*)"));
+    keep.regex = reader_regex(r, at, "regex", str_c(arena_printf(r->arena, "%u", r->options->shard_index)));
     all->rules[n] = hash;
     all->rules[n + 1] = keep;
     all->n = n + 2;

@@ -56,8 +56,8 @@ void reader_add_diag(struct reader *r, const struct diag *d, enum err code)
         *next_error(r, code) = *d;
 }
 
-__attribute__((format(printf, 5, 0)))
-static enum err error_at(struct reader *r, uint32_t line, uint32_t col, enum err code, const char *fmt, va_list args)
+__attribute__((format(printf, 5, 0))) static enum err error_at(struct reader *r, uint32_t line, uint32_t col,
+                                                               enum err code, const char *fmt, va_list args)
 {
     char text[512];
     vsnprintf(text, sizeof(text), fmt, args);
@@ -475,4 +475,24 @@ bool reader_mapping(struct reader *r, struct node *n, const struct schema *schem
             reader_error_key(r, c, NULL, ERR_SYNTAX, "field %.*s not found in type %s", STR_ARGS(c->key), schema->type);
     }
     return true;
+}
+
+/* ---- regular expressions ---- */
+
+static void free_regex(void *p)
+{
+    regex_free(p);
+}
+
+struct regex *reader_regex(struct reader *r, const struct node *at, const char *what, struct str pattern)
+{
+    struct regex *re;
+    struct diag d;
+    diag_reset(&d);
+    if (regex_new(pattern, &re, &d) != OK) {
+        reader_error(r, at, ERR_SYNTAX, "%s: %s", what, d.text);
+        return NULL;
+    }
+    plan_on_release(r->plan, free_regex, re);
+    return re;
 }

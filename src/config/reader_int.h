@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/regex.h"
 #include "base/str.h"
 #include "config/config.h"
 #include "plan/plan.h"
@@ -110,6 +111,9 @@ bool reader_is_null(const struct node *n);
 /* Of a null: go-yaml does not even ask a type that decodes itself (durations, URLs, label names). It does for the
  * spellings Null and NULL, which such a type then reads as "". */
 bool reader_is_skipped(const struct node *n);
+/* Compiled for as long as the plan lives; NULL, with an error `what: ...` at the node, when it is not a regular
+ * expression. */
+struct regex *reader_regex(struct reader *r, const struct node *at, const char *what, struct str pattern);
 /* The node is printed with this text, or as <secret>. */
 void reader_show(struct reader *r, struct node *n, struct str text);
 void reader_redact(struct reader *r, struct node *n);

@@ -1,4 +1,12 @@
-/* aws_labels: see the header. */
+/* aws_labels: what the discoverers of EC2 and ECS share.
+ *
+ * A session comes from the program's struct aws, by the configuration; programs without one (tests, small commands)
+ * have NULL there, and then the refresh fails and says so: discovery of other kinds goes on.
+ *
+ * Labels are set from strings that live in an inventory or a scratch arena, so every value is copied into the arena of
+ * the groups. What is empty makes no label. Tags may have any characters: all but ASCII letters and digits become
+ * underscores, and of two tags that then have one name the later stands. Control loop.
+ */
 #include "discover/aws_labels_int.h"
 
 enum err aws_sd_session(const struct discover_env *env, const struct aws_config *config, struct aws_session **out,

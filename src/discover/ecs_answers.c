@@ -135,8 +135,11 @@ static void read_service(const struct node *v, struct arena *a, struct ecs_servi
     s->definition_arn = text(v, "taskDefinition", a);
     s->tags = read_tags(v, "tags", "key", a);
     s->deployments = ARENA_ARRAY(a, struct str, n);
-    for (; deployment; deployment = deployment->next)
-        s->deployments[s->n_deployments++] = text(deployment, "id", a);
+    for (; deployment; deployment = deployment->next) {
+        struct str status = text(deployment, "status", a);
+        if (str_eq(status, STR("PRIMARY")) || str_eq(status, STR("ACTIVE")))
+            s->deployments[s->n_deployments++] = text(deployment, "id", a);
+    }
 }
 
 static void read_instance(const struct node *v, struct arena *a, struct ecs_instance *i)

@@ -32,7 +32,7 @@ struct ecs_cluster {
 
 struct ecs_service {
     struct str arn, name, status, launch_type, definition_arn;
-    struct str *deployments; /* their ids: what a task of theirs has as started_by */
+    struct str *deployments; /* ids of those that are PRIMARY or ACTIVE: what a task of theirs has as started_by */
     uint32_t n_deployments;
     struct ecs_tags tags;
 };

@@ -1,4 +1,12 @@
-/* ecs_cache: see the header. Small entries: their arenas grow from 512 bytes, since there may be thousands of them.
+/* ecs_cache: what ECS and EC2 have once said, by ARN or id.
+ *
+ *   NEW ----answered----> KNOWN(until) ---asked again when stale---> KNOWN | MISSING
+ *    |                      ^    |
+ *    +--not in the answer---|----+--> MISSING(until a minute later) ---> asked again
+ *
+ * A failed call changes nothing in an entry: what was known stays in use. An entry that no task of any cluster refers
+ * to after a refresh is swept. There may be thousands, so an entry is one allocation with its key behind it, and its
+ * arena grows from 512 bytes. Control loop.
  */
 #include "discover/ecs_cache_int.h"
 

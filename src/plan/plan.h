@@ -115,7 +115,6 @@ struct plan_cloudmap_sd {
     enum cloudmap_health health; /* of `discover` */
     bool instance_without_port;  /* the label `instance` is the address alone, as the sidecar writes it */
     uint32_t request_concurrency;
-    struct http_options http;
 };
 
 /* A cluster to discover in, for the CloudWatch agent's ecs_service_discovery: the one of its file, or several of ours.

@@ -1,8 +1,8 @@
 /* plan_print: the plan as people read it.
  *
  * The tree is for `leadline check`: one line per fact, defaults included where they matter, two spaces a level.
- * Passwords, credentials and header values are never printed, only that they are there; the user's part of a URL is left
- * out. The warnings close it.
+ * Passwords, credentials and header values are never printed, only that they are there; the user's part of a URL is
+ * left out. The warnings close it.
  */
 #include "base/num.h"
 #include "base/quote.h"
@@ -241,6 +241,25 @@ static void print_aws_sd(struct buf *out, int level, const struct plan_aws_sd *s
     print_http(out, level + 1, &sd->http);
 }
 
+static void print_ecs_task_sd(struct buf *out, int level, const struct plan_ecs_task_sd *sd)
+{
+    line_duration(out, level, "targets from this ECS task, every", sd->refresh_ms);
+    line_text(out, level + 1, "port from docker label", sd->port_label);
+    for (uint32_t i = 0; i < sd->n_containers; i++) {
+        line_text(out, level + 1, "containers", regex_pattern(sd->containers[i].name));
+        for (uint32_t k = 0; k < sd->containers[i].ports.n; k++)
+            line_limit(out, level + 2, "port", sd->containers[i].ports.v[k]);
+    }
+}
+
+static void print_cloudmap_sd(struct buf *out, int level, const struct plan_cloudmap_sd *sd)
+{
+    line_duration(out, level, "targets from Cloud Map, every", sd->refresh_ms);
+    print_aws(out, level + 1, &sd->aws);
+    for (uint32_t i = 0; i < sd->n_namespaces; i++)
+        line_text(out, level + 1, "namespace", sd->namespaces[i]);
+}
+
 static void print_discovery(struct buf *out, int level, const struct plan_discovery *d)
 {
     for (uint32_t i = 0; i < d->n_static; i++)
@@ -255,6 +274,10 @@ static void print_discovery(struct buf *out, int level, const struct plan_discov
         print_dns_sd(out, level, &d->dns_sd[i]);
     for (uint32_t i = 0; i < d->n_aws_sd; i++)
         print_aws_sd(out, level, &d->aws_sd[i]);
+    for (uint32_t i = 0; i < d->n_ecs_task_sd; i++)
+        print_ecs_task_sd(out, level, &d->ecs_task_sd[i]);
+    for (uint32_t i = 0; i < d->n_cloudmap_sd; i++)
+        print_cloudmap_sd(out, level, &d->cloudmap_sd[i]);
 }
 
 static void line_flag(struct buf *out, int level, const char *key, bool on)

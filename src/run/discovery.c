@@ -1,9 +1,18 @@
-/* discovery: what the program's discoverers share: the HTTP client and the resolver of the control loop, opened when a
- * plan first needs one of them, and the counts of the whole process.
+/* discovery: what the program's discoverers share: the HTTP client and the resolver of the control loop, and the counts
+ * of the whole process.
+ *
+ *   pools.c -- program_discover_env --> {loop, log, counters, totals, HTTP client, resolver, AWS} -- to each discoverer
+ *
+ * Each is opened when a plan first needs it and stays: a reload that leaves it without users is no reason to close
+ * connections that the next one wants again. The resolver is one of its own, with EDNS0 on: records of discovery may be
+ * large, while the workers' lookups of addresses are better off without an extension that some servers drop.
+ * Everything is closed after the last discoverer, when the loop still has a turn to go. Control loop.
  */
 #include "net/http_client.h"
 #include "net/poller.h"
 #include "net/resolver.h"
+
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/version.h"
@@ -71,9 +80,10 @@ struct discover_env program_discover_env(struct program *p, const struct plan_sc
         .log = p->o.log,
         .counters = p->o.counters,
         .totals = &p->discovery->totals,
-        .http = d->n_http_sd ? open_http(p) : NULL,
+        .http = d->n_http_sd || d->n_ecs_task_sd ? open_http(p) : NULL,
         .resolver = d->n_dns_sd ? open_resolver(p) : NULL,
         .aws = d->n_aws_sd ? program_aws_open(p) : NULL,
+        .task_metadata_uri = getenv("ECS_CONTAINER_METADATA_URI_V4"),
         .config = config->job_name,
     };
 }

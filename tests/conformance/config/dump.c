@@ -11,13 +11,15 @@
 #include "base/buf.h"
 #include "config/config.h"
 
-static void dump(const char *path, const struct config_options *o)
+static void dump(const char *path, const struct config_options *o, bool warnings)
 {
     struct arena arena = {0};
     struct config_errors errors = {.arena = &arena};
     struct plan *plan = NULL;
     if (config_load_prometheus(path, o, &plan, &errors, NULL) == OK) {
         printf("ok %s\n", path);
+        for (uint32_t i = 0; warnings && i < plan->n_warnings; i++)
+            printf("  warning: %.*s\n", STR_ARGS(plan->warnings[i]));
         plan_unref(plan);
     } else {
         /* Only what leadline understands and does not do: every error must be of that kind. */
@@ -37,11 +39,14 @@ static void dump(const char *path, const struct config_options *o)
 int main(int argc, char **argv)
 {
     struct config_options o = {0};
+    bool warnings = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--agent") == 0)
             o.agent = true;
+        else if (strcmp(argv[i], "--warnings") == 0)
+            warnings = true;
         else
-            dump(argv[i], &o);
+            dump(argv[i], &o, warnings);
     }
     return 0;
 }

@@ -28,14 +28,18 @@ struct seen {
     uint64_t at_ms;
     char instance[16], attempt[8]; /* of the first series */
     int64_t first_ts_ms;
+    uint32_t protocol;
+    bool zstd;
 };
 
 /* One request, read. */
 struct received {
     struct http_call *call;
     struct decoded *v;
-    uint32_t n;
+    uint32_t n, n_histograms;
     struct str raw;
+    uint32_t protocol;
+    bool zstd;
 };
 
 struct world;
@@ -54,6 +58,8 @@ struct world {
     char directory[64];
     struct plan *plan;
     struct plan_remote_write *config;
+    enum compression compression;
+    struct remote_write_signing signing;
     struct remote_write *rw;
     struct arena arena;
 
@@ -67,6 +73,7 @@ struct world {
     uint32_t n_held;
     bool drained, closed;
     char bad[16]; /* decide_bad: an instance that is refused */
+    int written; /* answers to 2.0 say so; -1: all of it, -2: nothing about it */
     struct unit_random random;
     struct compressor compressor;
 };
@@ -96,19 +103,31 @@ static inline void world_receive(void *ctx, struct http_call *call)
     struct world *w = ctx;
     struct arena a = {0};
     AUTO_BUF raw = {0};
-    assert_str_c(http_call_header(call, "Content-Encoding"), "snappy");
-    assert_str_c(http_call_header(call, "Content-Type"), "application/x-protobuf");
-    assert_str_c(http_call_header(call, "X-Prometheus-Remote-Write-Version"), "0.1.0");
-    assert_int_equal(compress_decode(&w->compressor, COMPRESS_SNAPPY, http_call_body(call), 4 << 20, &raw), OK);
+    bool two = str_eq_c(http_call_header(call, "Content-Type"),
+                        "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    bool zstd = str_eq_c(http_call_header(call, "Content-Encoding"), "zstd");
+    if (!zstd)
+        assert_str_c(http_call_header(call, "Content-Encoding"), "snappy");
+    if (!two)
+        assert_str_c(http_call_header(call, "Content-Type"), "application/x-protobuf");
+    assert_str_c(http_call_header(call, "X-Prometheus-Remote-Write-Version"), two ? "2.0.0" : "0.1.0");
+    assert_int_equal(compress_decode(&w->compressor, zstd ? COMPRESS_ZSTD : COMPRESS_SNAPPY, http_call_body(call),
+                                     4 << 20, &raw),
+                     OK);
 
-    struct received m = {.call = call, .v = ARENA_ARRAY(&a, struct decoded, 5000), .raw = buf_view(&raw)};
+    struct received m = {.call = call,
+                         .v = ARENA_ARRAY(&a, struct decoded, 5000),
+                         .raw = buf_view(&raw),
+                         .protocol = two ? 2 : 1,
+                         .zstd = zstd};
     struct message_read r = {.r = proto_read(buf_view(&raw)), .arena = &a};
     bool metadata = raw.n && raw.p[0] == 0x1a;
     while (!metadata && message_next(&r, &m.v[m.n]))
-        m.n++;
+        m.n_histograms += m.v[m.n++].histogram.n > 0;
+    assert_true(r.n_symbols > 0 || !two || m.n == 0);
     assert_true(w->n_seen < MAX_SEEN);
     struct seen *s = &w->seen[w->n_seen];
-    *s = (struct seen){.samples = m.n, .at_ms = clock_mono_ms(), .first_ts_ms = m.n ? m.v[0].ts_ms : 0};
+    *s = (struct seen){.samples = m.n, .at_ms = clock_mono_ms(), .first_ts_ms = m.n ? m.v[0].ts_ms : 0, .protocol = m.protocol, .zstd = zstd};
     if (m.n)
         snprintf(s->instance, sizeof(s->instance), "%.*s", STR_ARGS(label_of(&m.v[0], "instance")));
     struct str attempt = http_call_header(call, "Retry-Attempt");
@@ -122,6 +141,11 @@ static inline void world_receive(void *ctx, struct http_call *call)
         assert_true(w->n_held < COUNT_OF(w->held));
         w->held[w->n_held++] = call;
         return;
+    }
+    if (two && w->written != -2) {
+        char text[16];
+        snprintf(text, sizeof(text), "%d", w->written == -1 ? (int)m.n : w->written);
+        http_call_header_set(call, "X-Prometheus-Remote-Write-Samples-Written", text);
     }
     if (w->retry_after && s->status / 100 != 2)
         http_call_header_set(call, "Retry-After", w->retry_after);
@@ -213,6 +237,7 @@ static inline struct world *world_new(void)
     w->http = http_client_new(w->loop, NULL, &limits);
     w->decide = decide_script;
     w->words = "no reason given";
+    w->written = -1;
     w->intern = intern_new();
     w->scopes = scope_table_new();
     world_spool_init(w);
@@ -231,6 +256,8 @@ static inline void world_start(struct world *w)
                                      .slot = 5,
                                      .spool = w->spool,
                                      .n_workers = 1,
+                                     .compression = w->compression,
+                                     .signing = w->signing,
                                      .plan = w->plan,
                                      .config = w->config};
     if (remote_write_new(&o, &w->rw, &d) != OK)
