@@ -308,7 +308,8 @@ static void other_discoveries_are_refused_unless_empty(void **state)
     (void)state;
     assert_error(JOB("kubernetes_sd_configs: [{role: pod}]"), ERR_UNSUPPORTED,
                  "3:5: kubernetes_sd_configs: not supported by leadline: targets come from static_configs, "
-                 "file_sd_configs, http_sd_configs, dns_sd_configs, ec2_sd_configs, ecs_sd_configs and aws_sd_configs");
+                 "file_sd_configs, http_sd_configs, dns_sd_configs, ec2_sd_configs, ecs_sd_configs, aws_sd_configs, "
+                 "ecs_task_sd_configs and cloudmap_sd_configs");
     assert_error(JOB("dns_sd_configs: {}"), ERR_SYNTAX, "dns_sd_configs: cannot unmarshal !!map into");
     assert_error(JOB("bogus_sd_configs: []"), ERR_SYNTAX, "field bogus_sd_configs not found");
     plan_unref(read_good(JOB("dns_sd_configs: []\n    consul_sd_configs:")));
