@@ -19,6 +19,7 @@
 #include "base/units.h"
 #include "base/mem.h"
 #include "run/program_int.h"
+#include "source/scrape/failure_log.h"
 
 enum { IO_THREAD_PATIENCE_MS = 5000, MAX_CONNECTING = 256 };
 
@@ -209,6 +210,15 @@ static void start_memory_guard(struct program *p)
     p->memory = memory_guard_new(&o);
 }
 
+/* The files that the plan's jobs name, to all workers; those of the plan before close with their last user. */
+static void use_failure_logs(struct program *p, struct failure_logs *logs)
+{
+    failure_logs_unref(p->failure_logs);
+    p->failure_logs = logs;
+    for (uint32_t i = 0; i < p->n_workers; i++)
+        worker_failure_logs(p->workers[i], failure_logs_ref(logs));
+}
+
 enum err program_start(struct loop *loop, const struct program_options *o, struct plan *plan, struct program **out,
                        struct diag *d)
 {
@@ -233,6 +243,11 @@ enum err program_start(struct loop *loop, const struct program_options *o, struc
     if (err)
         goto fail_web;
     start_workers(p);
+    struct failure_logs *logs;
+    err = failure_logs_open(plan, &logs, d);
+    if (err)
+        goto fail_sinks;
+    use_failure_logs(p, logs);
     err = program_sinks_apply(p, d);
     if (err)
         goto fail_sinks;
@@ -265,10 +280,13 @@ fail_web:
 enum err program_reload(struct program *p, struct diag *d)
 {
     struct plan *next = NULL, *before = p->plan;
+    struct failure_logs *logs = NULL;
 
     if (p->stopping)
         return diag_set(d, ERR_CANCELED, "stopping");
     enum err err = p->o.load(p->o.load_ctx, &next, d);
+    if (!err)
+        err = failure_logs_open(next, &logs, d);
     if (!err) {
         p->plan = next;
         err = program_sinks_apply(p, d);
@@ -278,6 +296,7 @@ enum err program_reload(struct program *p, struct diag *d)
     if (err) {
         char text[800];
         diag_format(d, text, sizeof(text));
+        failure_logs_unref(logs);
         if (next)
             plan_unref(next);
         note_reload(p, false);
@@ -285,6 +304,7 @@ enum err program_reload(struct program *p, struct diag *d)
                   F_C("next", "the running configuration stays in force"));
         return err;
     }
+    use_failure_logs(p, logs);
     program_pools_apply(p);
     program_metadata_start(p);
     plan_unref(before);
@@ -375,6 +395,7 @@ void program_free(struct program *p)
 {
     if (p->families)
         free(p->families);
+    failure_logs_unref(p->failure_logs);
     plan_unref(p->plan);
     free(p);
 }

@@ -51,6 +51,7 @@ struct program {
     uint64_t offset_seed;
 
     struct memory_guard *memory;
+    struct failure_logs *failure_logs; /* of the plan; NULL: none */
     struct web *web;
     struct timer metadata;
     uint32_t metadata_pending;

@@ -66,6 +66,7 @@ struct order {
     void (*run)(struct order *o);
     union {
         struct scrape_target *target;
+        struct failure_logs *failure_logs;
         uint64_t identity;
         int level, slot;
         struct worker_sink sink;
@@ -525,10 +526,26 @@ void worker_hurry(struct worker *w)
     order_post(order_new(w, run_hurry));
 }
 
+/* ---- files of failed scrapes ---- */
+
+static void run_failure_logs(struct order *o)
+{
+    scraper_failure_logs(o->w->scraper, o->failure_logs);
+    free(o);
+}
+
+void worker_failure_logs(struct worker *w, struct failure_logs *logs)
+{
+    struct order *o = order_new(w, run_failure_logs);
+    o->failure_logs = logs;
+    order_post(o);
+}
+
 /* ---- memory ---- */
 
 static void run_pressure(struct order *o)
 {
+    scraper_set_pressure(o->w->scraper, o->level);
     free(o);
 }
 

@@ -57,6 +57,10 @@ void worker_sink_credentials(struct worker *w, int slot, struct aws_credentials 
 /* Closes it; done(ctx) on the control loop when its lanes are closed. */
 void worker_sink_remove(struct worker *w, int slot, void (*done)(void *ctx), void *ctx);
 
+/* Where failed scrapes are written from now on; takes the reference. */
+struct failure_logs;
+void worker_failure_logs(struct worker *w, struct failure_logs *logs);
+
 /* Memory is short: memory_level (run/memory.h). */
 void worker_pressure(struct worker *w, int level);
 
