@@ -47,9 +47,9 @@ machine  := $(shell uname -m)
 
 # Asked once a build directory and list: pkg-config costs more than the rest of an empty build.
 ifneq ($(filter-out help clean format check demo deps deps-build man test,$(or $(MAKECMDGOALS),all)),)
+$(shell mkdir -p $(O))
 -include $(O)/packages.mk
 ifneq ($(packages_asked),$(packages))
-$(shell mkdir -p $(O))
 ifneq ($(shell pkg-config --exists $(packages) && echo yes),yes)
 $(error Libraries are missing: run `make deps`, or look at `pkg-config --print-errors --exists $(packages)`)
 endif
