@@ -699,6 +699,33 @@ static void test_bad_settings(void **state)
     assert_int_equal(f->attempts, 1);
 }
 
+static void test_http_options(void **state)
+{
+    struct fixture *f = *state;
+    open_calls(f);
+    assert_int_equal(aws_calls_http_options(f->calls)->tls.ca_file.n, 0);
+    assert_true(aws_calls_http_options(f->calls)->proxy_from_environment);
+    aws_calls_free(f->calls);
+    f->keys[0][0] = "ca_bundle";
+    f->keys[0][1] = "/profile.pem";
+    open_calls(f);
+    assert_str_c(aws_calls_http_options(f->calls)->tls.ca_file, "/profile.pem");
+    aws_calls_free(f->calls);
+    f->variables[1][0] = "AWS_CA_BUNDLE";
+    f->variables[1][1] = "/no/such/bundle.pem";
+    open_calls(f);
+    assert_str_c(aws_calls_http_options(f->calls)->tls.ca_file, "/no/such/bundle.pem");
+    /* a bundle that cannot be read is an error of each call that needs it */
+    give(f, keys("AKID", ""));
+    begin(f, &aws_ecs, "ListClusters", "");
+    f->call.endpoint = STR("https://127.0.0.1:1");
+    f->call.max_attempts = 1;
+    aws_calls_start(f->calls, &f->call);
+    finish(f);
+    assert_int_not_equal(f->err, OK);
+    assert_true(str_contains(str_c(f->text), STR("/no/such/bundle.pem")));
+}
+
 static void test_cloud_map_has_two_fronts(void **state)
 {
     struct fixture *f = *state;
@@ -752,6 +779,7 @@ int main(void)
         TEST(test_free_in_done),
         TEST(test_endpoints),
         TEST(test_bad_settings),
+        TEST(test_http_options),
         TEST(test_cloud_map_has_two_fronts),
         TEST(test_adaptive),
     };
