@@ -83,7 +83,7 @@ void api_put_duration(struct json *j, const char *key, int64_t ms)
 enum { GET = 1, POST = 2, PUT = 4 };
 
 enum route_kind {
-    ROUTE_NOW,      /* needs no snapshot */
+    ROUTE_NOW, /* needs no snapshot */
     ROUTE_SNAPSHOT,
     ROUTE_FAMILIES, /* a snapshot with the families of each target */
     ROUTE_STORE,    /* what only a store can answer */

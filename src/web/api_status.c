@@ -5,7 +5,8 @@
  *   notifications   a failed reload, the end of the program
  *
  * self_metrics is /metrics once more, as the JSON form of client_model's MetricFamily (protojson: 64-bit integers are
- * strings, absent fields are left out): {"name", "help", "type", "metric": [{"label": [...], "counter": {"value": 1}}]}.
+ * strings, absent fields are left out): {"name", "help", "type", "metric": [{"label": [...], "counter": {"value":
+ * 1}}]}.
  */
 #include <math.h>
 #include <unistd.h>
@@ -200,9 +201,8 @@ static void put_category(struct json *j, const struct web *w, const char *catego
 
 int api_features(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out)
 {
-    static const char *const categories[] = {"api",    "otlp_receiver", "prometheus",
-                                             "scrape", "service_discovery_providers",
-                                             "templating_functions", "ui"};
+    static const char *const categories[] = {
+        "api", "otlp_receiver", "prometheus", "scrape", "service_discovery_providers", "templating_functions", "ui"};
     struct json j = json_to(out);
 
     (void)call;

@@ -1,5 +1,5 @@
-/* api_targets: /api/v1/targets, targets/metadata, targets/relabel_steps, scrape_pools, scrape_pools/config, metadata: what
- * is scraped, and what it says of itself, in the original's JSON (web/api/v1/api.go).
+/* api_targets: /api/v1/targets, targets/metadata, targets/relabel_steps, scrape_pools, scrape_pools/config, metadata:
+ * what is scraped, and what it says of itself, in the original's JSON (web/api/v1/api.go).
  *
  *   targets                 ?state=active|dropped|any &scrapePool=
  *   targets/metadata        ?match_target={job="x"} &metric= &limit=

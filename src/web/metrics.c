@@ -122,7 +122,7 @@ static void print_process(const struct web *w, struct buf *out)
         gauge(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.", (double)files.rlim_cur);
 }
 
-void web_metrics(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out)
+int web_metrics(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out)
 {
     (void)call;
     counters_print(w->o.counters, out);
@@ -134,4 +134,5 @@ void web_metrics(struct web *w, struct http_call *call, const struct web_snapsho
           "Whether Prometheus startup was fully completed and the server is ready for normal operation.",
           w->o.ready(w->o.ctx) ? 1 : 0);
     print_process(w, out);
+    return 200;
 }

@@ -1,6 +1,6 @@
 /* web: which path is answered by whom.
  *
- *   /  /targets                       pages, from a snapshot
+ *   /  /targets  /service-discovery   pages, from a snapshot; also /relabel /config /flags /debug/
  *   /metrics                          counters, and the ledgers from a snapshot
  *   /api/v1/...                       api.c
  *   /-/healthy /-/ready               at once
@@ -15,7 +15,7 @@
 
 #include "base/mem.h"
 #include "base/regex.h"
-#include "web/web_int.h"
+#include "web/api_int.h"
 
 void web_snapshot_free(struct web_snapshot *s)
 {
@@ -37,8 +37,8 @@ static void on_snapshot(void *ctx, struct web_snapshot *s)
     struct pending *p = ctx;
     AUTO_BUF out = {0};
 
-    p->render(p->w, p->call, s, &out);
-    http_call_answer(p->call, 200, p->content_type, buf_view(&out));
+    int status = p->render(p->w, p->call, s, &out);
+    http_call_answer(p->call, status, p->content_type, buf_view(&out));
     web_snapshot_free(s);
     free(p);
 }
@@ -109,12 +109,12 @@ static void answer_dash(struct web *w, struct http_call *call, struct str path)
 
 /* ---- routing ---- */
 
-static void redirect(struct web *w, struct http_call *call)
+static void redirect(struct web *w, struct http_call *call, const char *path)
 {
     AUTO_BUF to = {0};
 
     buf_str(&to, w->o.route_prefix);
-    buf_char(&to, '/');
+    buf_c(&to, path);
     http_call_header_set(call, "Location", to.p);
     answer_text(call, 302, "");
 }
@@ -138,18 +138,48 @@ static void set_cors(struct web *w, struct http_call *call)
     }
 }
 
+static void answer_version(struct http_call *call)
+{
+    AUTO_BUF out = {0};
+    struct json j = json_to(&out);
+
+    api_put_build(&j);
+    buf_char(&out, '\n');
+    http_call_answer(call, 200, WEB_TEXT, buf_view(&out));
+}
+
+static const struct {
+    const char *path, *content_type;
+    web_render *render;
+} pages[] = {
+    {"/", WEB_HTML, web_page_status},
+    {"/status", WEB_HTML, web_page_status},
+    {"/agent", WEB_HTML, web_page_status},
+    {"/targets", WEB_HTML, web_page_targets},
+    {"/service-discovery", WEB_HTML, web_page_discovery},
+    {"/relabel", WEB_HTML, web_page_relabel},
+    {"/config", WEB_HTML, web_page_config},
+    {"/flags", WEB_HTML, web_page_flags},
+    {"/debug/", WEB_HTML, web_page_debug},
+    {"/metrics", WEB_EXPOSITION, web_metrics},
+};
+
 static void route(struct web *w, struct http_call *call, struct str path)
 {
-    if (str_eq(path, STR("/")) || str_eq(path, STR("/status")) || str_eq(path, STR("/agent")))
-        web_answer_from_snapshot(w, call, WEB_HTML, web_page_status);
-    else if (str_eq(path, STR("/targets")))
-        web_answer_from_snapshot(w, call, WEB_HTML, web_page_targets);
-    else if (str_eq(path, STR("/metrics")))
-        web_answer_from_snapshot(w, call, WEB_EXPOSITION, web_metrics);
-    else if (str_starts(path, STR("/-/")))
+    for (size_t i = 0; i < COUNT_OF(pages); i++) {
+        if (str_eq_c(path, pages[i].path)) {
+            web_answer_from_snapshot(w, call, pages[i].content_type, pages[i].render);
+            return;
+        }
+    }
+    if (str_starts(path, STR("/-/")))
         answer_dash(w, call, str_from(path.p + 3, path.n - 3));
+    else if (str_eq(path, STR("/version")))
+        answer_version(call);
+    else if (str_eq(path, STR("/debug")) || str_starts(path, STR("/debug/"))) /* the original's profiles */
+        redirect(w, call, "/debug/");
     else if (str_eq(path, STR("/federate")))
-        answer_text(call, 500, "unsupported operation: leadline keeps no samples to federate\n");
+        answer_text(call, 500, "unsupported operation with WAL-only storage\n");
     else if (str_starts(path, STR("/api/v1/")) && str_eq(http_call_method(call), STR("OPTIONS")))
         answer_text(call, 204, ""); /* a browser asks whether it may ask */
     else if (!str_starts(path, STR("/api/v1/")) || !web_api(w, call, str_from(path.p + 8, path.n - 8)))
@@ -167,7 +197,7 @@ static void handle(void *ctx, struct http_call *call)
     } else if (str_starts(path, prefix) && path.n > prefix.n && path.p[prefix.n] == '/') {
         route(w, call, str_from(path.p + prefix.n, path.n - prefix.n));
     } else if (str_eq(path, STR("/")) || str_eq(path, prefix)) {
-        redirect(w, call);
+        redirect(w, call, "/");
     } else {
         answer_text(call, 404, "404 page not found\n");
     }

@@ -17,18 +17,25 @@ struct web {
     struct str title;
 };
 
-/* An answer that is rendered from a snapshot. */
-typedef void(web_render)(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+/* An answer that is rendered from a snapshot: its HTTP status. */
+typedef int(web_render)(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
 
 /* api.c: the original's JSON; false when the path is not one of the API's. */
 bool web_api(struct web *w, struct http_call *call, struct str path);
 
 /* pages.c */
-void web_page_status(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
-void web_page_targets(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+int web_page_status(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+int web_page_targets(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+
+/* page_discovery.c, page_relabel.c, page_config.c, page_debug.c */
+int web_page_discovery(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+int web_page_relabel(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+int web_page_config(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+int web_page_flags(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+int web_page_debug(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
 
 /* metrics.c */
-void web_metrics(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
+int web_metrics(struct web *w, struct http_call *call, const struct web_snapshot *s, struct buf *out);
 
 /* web.c: asks for a snapshot, renders, answers. */
 void web_answer_from_snapshot(struct web *w, struct http_call *call, const char *content_type, web_render *render);

@@ -81,6 +81,21 @@ static void release(struct web_snapshot *s)
 
 #define EVIL "<script>\"&'"
 
+/* A counter with this help, and a gauge that both targets have. */
+static void give_families(struct arena *a, struct scrape_status *t, const char *help)
+{
+    struct family *v = ARENA_ARRAY(a, struct family, 2);
+    struct scrape_block *block = ARENA_NEW(a, struct scrape_block);
+    const struct scrape_block **blocks = ARENA_ARRAY(a, const struct scrape_block *, 1);
+
+    v[0] = (struct family){STR("b_bytes"), STR(""), STR("bytes"), TYPE_GAUGE};
+    v[1] = (struct family){STR("a_total"), str_c(help), STR(""), TYPE_COUNTER};
+    *block = (struct scrape_block){v, 2};
+    blocks[0] = block;
+    t->blocks = blocks;
+    t->n_blocks = 1;
+}
+
 static void fill_pools(struct web_snapshot *s)
 {
     struct arena *a = &s->arenas[0];
@@ -97,6 +112,8 @@ static void fill_pools(struct web_snapshot *s)
                                         .last_error = STR("server said " EVIL),
                                         .last_scrape_ms = 1700000000000};
     targets[2] = (struct scrape_status){.target = make_target("a & b", "http://c/metrics", "c:80")};
+    give_families(a, &targets[0], "One.");
+    give_families(a, &targets[1], "Other.");
     dropped[0].discovered = set_of(a, label("__address__", "gone:1"), label("job", "node"));
     s->pools = ARENA_ARRAY(a, struct web_pool, 2);
     s->n_pools = 2;
@@ -202,6 +219,7 @@ static struct bench *open_bench(const char *prefix, bool lifecycle, const char *
                                 .page_title = STR("Depth " EVIL),
                                 .cors_origin = str_c(cors),
                                 .enable_lifecycle = lifecycle,
+                                .agent = true,
                                 .flags = flags,
                                 .n_flags = 2,
                                 .start_ms = 1690000000000,
@@ -295,6 +313,30 @@ static void test_paths(void **state)
         {"/targets", 200, "text/html"},
         {"/status", 200, "text/html"},
         {"/agent", 200, "text/html"},
+        {"/service-discovery", 200, "text/html"},
+        {"/relabel", 200, "text/html"},
+        {"/config", 200, "text/html"},
+        {"/flags", 200, "text/html"},
+        {"/debug/", 200, "text/html"},
+        {"/debug/pprof/heap", 302, ""},
+        {"/version", 200, "text/plain"},
+        {"/federate", 500, "text/plain"},
+        {"/api/v1/features", 200, "application/json"},
+        {"/api/v1/notifications", 200, "application/json"},
+        {"/api/v1/notifications/live", 204, ""},
+        {"/api/v1/status/walreplay", 200, "application/json"},
+        {"/api/v1/status/self_metrics", 200, "application/json"},
+        {"/api/v1/metadata", 200, "application/json"},
+        {"/api/v1/metadata?limit=x", 400, "application/json"},
+        {"/api/v1/targets/metadata", 200, "application/json"},
+        {"/api/v1/targets/metadata?match_target={", 400, "application/json"},
+        {"/api/v1/targets/relabel_steps", 400, "application/json"},
+        {"/api/v1/targets/relabel_steps?scrapePool=node", 400, "application/json"},
+        {"/api/v1/targets/relabel_steps?scrapePool=none&labels={}", 400, "application/json"},
+        {"/api/v1/scrape_pools/config", 400, "application/json"},
+        {"/api/v1/scrape_pools/config?scrapePool=none", 400, "application/json"},
+        {"/api/v1/write", 405, "text/plain"},
+        {"/api/v1/search/metric_names", 500, "application/json"},
         {"/metrics", 200, "text/plain; version=0.0.4"},
         {"/-/healthy", 200, "text/plain"},
         {"/-/ready", 200, "text/plain"},
@@ -550,11 +592,53 @@ static void test_api_without_a_store(void **state)
     close_bench(b);
 }
 
+static void test_families(void **state)
+{
+    struct bench *b = open_bench("", false, ".*");
+
+    (void)state;
+    get(b, "/api/v1/metadata");
+    assert_true(b->families);
+    assert_string_equal(
+        b->body.p,
+        "{\"status\":\"success\",\"data\":{\"a_total\":[{\"type\":\"counter\",\"unit\":\"\",\"help\":\"One.\"},"
+        "{\"type\":\"counter\",\"unit\":\"\",\"help\":\"Other.\"}],"
+        "\"b_bytes\":[{\"type\":\"gauge\",\"unit\":\"bytes\",\"help\":\"\"}]}}");
+    get(b, "/api/v1/metadata?metric=a_total&limit_per_metric=1");
+    assert_string_equal(b->body.p, "{\"status\":\"success\",\"data\":{\"a_total\":[{\"type\":\"counter\",\"unit\":\"\","
+                                   "\"help\":\"One.\"}]}}");
+    get(b, "/api/v1/metadata?limit=0");
+    assert_true(says(b, "\"data\":{}"));
+    get(b, "/api/v1/targets/metadata?match_target={instance=~%2210.*:9100%22}");
+    assert_true(says(
+        b, "\"target\":{\"instance\":\"10.0.0.1:9100\",\"job\":\"node\"},\"metric\":\"a_total\",\"type\":\"counter\","
+           "\"help\":\"One.\",\"unit\":\"\""));
+    assert_false(says(b, "Other."));
+    get(b, "/api/v1/targets/metadata?metric=b_bytes&limit=1");
+    assert_true(says(b, "\"type\":\"gauge\",\"help\":\"\",\"unit\":\"bytes\"}]}"));
+    assert_false(says(b, "\"metric\""));
+    get(b, "/api/v1/targets/metadata?match_target=up{x!=%22%22}");
+    assert_true(says(b, "\"data\":[]"));
+    close_bench(b);
+}
+
 /* ---- pages ---- */
 
 static void test_pages_escape_what_comes_from_outside(void **state)
 {
-    static const char *const paths[] = {"/", "/targets", "/targets?health=down", "/targets?pool=node"};
+    static const char *const paths[] = {"/",
+                                        "/targets",
+                                        "/targets?health=down",
+                                        "/targets?pool=node",
+                                        "/service-discovery",
+                                        "/service-discovery?pool=node",
+                                        "/relabel",
+                                        "/relabel?pool=<script>",
+                                        "/relabel?pool=node&target=<script>",
+                                        "/relabel?pool=node&labels=<script>",
+                                        "/config",
+                                        "/flags",
+                                        "/debug/"};
     struct bench *b = open_bench("", false, ".*");
 
     (void)state;
@@ -650,6 +734,7 @@ int main(void)
         cmocka_unit_test(test_api_targets_by_state_and_pool),
         cmocka_unit_test(test_api_status),
         cmocka_unit_test(test_api_without_a_store),
+        cmocka_unit_test(test_families),
         cmocka_unit_test(test_pages_escape_what_comes_from_outside),
         cmocka_unit_test(test_status_page),
         cmocka_unit_test(test_targets_page),
