@@ -472,8 +472,8 @@ static void answer_taken(struct lane *l, const struct http_response *response, c
 
 static void answer_refused(struct lane *l, const struct http_response *response, const struct written *w)
 {
-    bool two = l->protocol == REMOTE_WRITE_PROTOCOL_2;
-    uint32_t taken = !two ? 0 : w->samples < l->sent ? (uint32_t)w->samples : l->sent;
+    bool partial = l->protocol == REMOTE_WRITE_PROTOCOL_2 && response->status == 400;
+    uint32_t taken = !partial ? 0 : w->samples < l->sent ? (uint32_t)w->samples : l->sent;
     if (taken) {
         log_refusal(l, "the destination wrote some of them; the rest is dropped");
         over(l, taken);

@@ -73,7 +73,7 @@ struct world {
     uint32_t n_held;
     bool drained, closed;
     char bad[16]; /* decide_bad: an instance that is refused */
-    int written; /* answers to 2.0 say so; -1: all of it, -2: nothing about it */
+    int written;  /* answers to 2.0 say so; -1: all of it, -2: nothing about it */
     struct unit_random random;
     struct compressor compressor;
 };
@@ -103,17 +103,17 @@ static inline void world_receive(void *ctx, struct http_call *call)
     struct world *w = ctx;
     struct arena a = {0};
     AUTO_BUF raw = {0};
-    bool two = str_eq_c(http_call_header(call, "Content-Type"),
-                        "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    bool two =
+        str_eq_c(http_call_header(call, "Content-Type"), "application/x-protobuf;proto=io.prometheus.write.v2.Request");
     bool zstd = str_eq_c(http_call_header(call, "Content-Encoding"), "zstd");
     if (!zstd)
         assert_str_c(http_call_header(call, "Content-Encoding"), "snappy");
     if (!two)
         assert_str_c(http_call_header(call, "Content-Type"), "application/x-protobuf");
     assert_str_c(http_call_header(call, "X-Prometheus-Remote-Write-Version"), two ? "2.0.0" : "0.1.0");
-    assert_int_equal(compress_decode(&w->compressor, zstd ? COMPRESS_ZSTD : COMPRESS_SNAPPY, http_call_body(call),
-                                     4 << 20, &raw),
-                     OK);
+    assert_int_equal(
+        compress_decode(&w->compressor, zstd ? COMPRESS_ZSTD : COMPRESS_SNAPPY, http_call_body(call), 4 << 20, &raw),
+        OK);
 
     struct received m = {.call = call,
                          .v = ARENA_ARRAY(&a, struct decoded, 5000),
@@ -127,7 +127,11 @@ static inline void world_receive(void *ctx, struct http_call *call)
     assert_true(r.n_symbols > 0 || !two || m.n == 0);
     assert_true(w->n_seen < MAX_SEEN);
     struct seen *s = &w->seen[w->n_seen];
-    *s = (struct seen){.samples = m.n, .at_ms = clock_mono_ms(), .first_ts_ms = m.n ? m.v[0].ts_ms : 0, .protocol = m.protocol, .zstd = zstd};
+    *s = (struct seen){.samples = m.n,
+                       .at_ms = clock_mono_ms(),
+                       .first_ts_ms = m.n ? m.v[0].ts_ms : 0,
+                       .protocol = m.protocol,
+                       .zstd = zstd};
     if (m.n)
         snprintf(s->instance, sizeof(s->instance), "%.*s", STR_ARGS(label_of(&m.v[0], "instance")));
     struct str attempt = http_call_header(call, "Retry-Attempt");
