@@ -1,8 +1,8 @@
 /* dump: reads one configuration as leadline does and prints what it says, for the comparison with promtool.
  *
- *   dump [--agent] FILE...
+ *   dump [--agent] [--warnings] FILE...
  *
- * One line a file and verdict, `ok FILE` or `CODE FILE`, then its errors indented. Exit status 0 whatever the verdicts
+ * One line a file and verdict, `ok FILE` or `CODE FILE`, then its errors or, if asked for, its warnings indented. Exit status 0 whatever the verdicts
  * are.
  */
 #include <stdio.h>
