@@ -47,16 +47,16 @@ machine  := $(shell uname -m)
 
 # Asked once a build directory and list: pkg-config costs more than the rest of an empty build.
 ifneq ($(filter-out help clean format check demo deps deps-build man test,$(or $(MAKECMDGOALS),all)),)
+# (An -include of a file that is not there yet would make it missing for the whole run.)
+ifneq ($(shell sed -n 's/^packages_asked := //p' $(O)/packages.mk 2>/dev/null),$(packages))
 $(shell mkdir -p $(O))
--include $(O)/packages.mk
-ifneq ($(packages_asked),$(packages))
 ifneq ($(shell pkg-config --exists $(packages) && echo yes),yes)
 $(error Libraries are missing: run `make deps`, or look at `pkg-config --print-errors --exists $(packages)`)
 endif
 $(shell { echo "package_cflags := $$(pkg-config --cflags $(packages))"; \
 	  echo "package_libs := $$(pkg-config --libs $(packages))"; echo "packages_asked := $(packages)"; } >$(O)/packages.mk)
-include $(O)/packages.mk
 endif
+include $(O)/packages.mk
 endif
 
 warnings := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wundef
