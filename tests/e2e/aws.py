@@ -264,6 +264,34 @@ class SignedReceiver(Receiver):
         return super().receive(path, headers, body)
 
 
+class _StsHandler(_SignedHandler):
+    def do_POST(self):
+        owner = self.server.owner
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=owner.ahead_s)
+        try:
+            sigv4_check.check("POST", self.path, dict(self.headers), body, [KEY], service="sts", now=now)
+            who = "<Arn>arn:aws:iam::123456789012:user/u</Arn><Account>123456789012</Account>"
+            status, text = 200, f"<R><GetCallerIdentityResult>{who}</GetCallerIdentityResult></R>"
+        except sigv4_check.SignatureError as e:
+            code = "<Code>SignatureDoesNotMatch</Code>"
+            status, text = 403, f"<ErrorResponse><Error>{code}<Message>{str(e)[:100]}</Message></Error></ErrorResponse>"
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+class Sts(Listener):
+    """GetCallerIdentity for KEY, with a clock of its own."""
+
+    handler = _StsHandler
+
+    def __init__(self, ahead_s):
+        self.ahead_s = ahead_s
+        super().__init__()
+
+
 # ---- fixtures, for tests that import them ----
 
 

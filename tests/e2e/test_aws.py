@@ -1,13 +1,14 @@
 """AWS: signed remote write, credentials that come and go, a wrong clock, and what `leadline check aws` says."""
 
 import json
+import re
 import time
 
 import pytest
 from botocore.credentials import Credentials
 
 from agent import until
-from aws import KEY, REGION, Emulator, check_aws, delivered, environment, keys_rotate, signed_config
+from aws import KEY, REGION, Emulator, Sts, check_aws, delivered, environment, keys_rotate, signed_config
 from aws import make_signed, task  # noqa: F401 - fixtures
 
 SIGV4 = {"region": REGION, "access_key": KEY.access_key, "secret_key": KEY.secret_key}
@@ -149,6 +150,26 @@ def test_check_with_a_wrong_secret(emulator):
     )
     assert status == 1, text
     assert "identity     FAILED" in text and "SignatureDoesNotMatch" in text
+
+
+@pytest.mark.parametrize("ahead_s, words", [(1800, "behind"), (-1800, "ahead of"), (0, "")])
+def test_check_says_how_far_the_clock_is_off(ahead_s, words):
+    sts = Sts(ahead_s)
+    try:
+        status, text = check_aws(
+            AWS_ACCESS_KEY_ID=KEY.access_key,
+            AWS_SECRET_ACCESS_KEY=KEY.secret_key,
+            AWS_REGION=REGION,
+            AWS_ENDPOINT_URL_STS=f"http://{sts.address}",
+        )
+    finally:
+        sts.close()
+    assert status == 0, text
+    assert "account 123456789012" in text
+    if words:
+        assert re.search(rf"clock        (30 min 0|29 min 59) s {words} AWS", text), text
+    else:
+        assert "clock" not in text
 
 
 def test_check_assumes_a_role(emulator):
