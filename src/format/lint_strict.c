@@ -154,7 +154,7 @@ static void end_histogram(struct strict *s)
         say(s, 0, "the count is not that of the bucket with le=\"+Inf\"");
     if ((h->has_sum || h->has_gsum) && !h->has_count)
         say(s, 0, "there is a sum, and no count");
-    if (h->has_count && !h->has_sum && !h->has_gsum && !h->negative_bucket)
+    if (h->has_count && !h->has_sum && !h->has_gsum)
         say(s, 0, "there is a count, and no sum");
     if (h->has_sum && h->negative_bucket)
         say(s, 0, "a histogram with a bucket below zero has no sum");
@@ -490,6 +490,7 @@ static void take_sample(struct strict *s, struct str line)
     if (!is_of_family(s, l.name, &suffix)) {
         begin_family(s, l.name);
         s->has_type = true;
+        suffix = STR_NONE;
     }
     double before = s->group_timestamp;
     uint64_t group = s->group;

@@ -69,6 +69,8 @@ static const char *quoted(struct reader *r, struct str s)
 
 static const char *quoted_byte(struct reader *r)
 {
+    if (r->c == '\'' || r->c == '"') /* Go escapes what it puts around it, and only that */
+        return r->c == '"' ? "'\"'" : "'\\''";
     const char *text = quoted(r, str_from(&r->c, 1));
     char *copy = arena_memdup(r->groups->arena, text, strlen(text) + 1);
 
