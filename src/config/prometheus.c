@@ -73,9 +73,7 @@ static const struct field global_fields[] = {
     {.key = "convert_classic_histograms_to_nhcb",
      .kind = FIELD_BOOL,
      .offset = GLOBAL(convert_classic_histograms_to_nhcb)},
-    {.key = "always_scrape_classic_histograms",
-     .kind = FIELD_BOOL,
-     .offset = GLOBAL(always_scrape_classic_histograms)},
+    {.key = "always_scrape_classic_histograms", .kind = FIELD_BOOL, .offset = GLOBAL(always_scrape_classic_histograms)},
     {.key = "extra_scrape_metrics", .kind = FIELD_TRISTATE, .offset = GLOBAL(extra_scrape_metrics)},
 };
 static const struct schema global_schema = SCHEMA("config.plain", global_fields);

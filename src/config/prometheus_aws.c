@@ -1,10 +1,10 @@
 /* prometheus_aws: sections that say who asks AWS, and where.
  *
- *   sigv4:            of a remote_write, by the rules of prometheus/sigv4: the two keys together or not at all, and what
- *                     describes a session (external_id, session_name, tags) only with a role_arn
- *   ec2_sd_configs:   region, endpoint, credentials, port, filters, an HTTP client block
- *   ecs_sd_configs:   the same with clusters and request_concurrency in place of filters
- *   aws_sd_configs:   one of these by its `role`; the keys of all roles are known, each role uses its own
+ *   sigv4:            of a remote_write, by the rules of prometheus/sigv4: the two keys together or not at all, and
+ * what describes a session (external_id, session_name, tags) only with a role_arn ec2_sd_configs:   region, endpoint,
+ * credentials, port, filters, an HTTP client block ecs_sd_configs:   the same with clusters and request_concurrency in
+ * place of filters aws_sd_configs:   one of these by its `role`; the keys of all roles are known, each role uses its
+ * own
  *
  * An empty region is found out when it is needed. Where the discoveries of the original get one of the two keys alone
  * they quietly look for other credentials; so do we, with a warning.
@@ -200,7 +200,8 @@ static void check_keys(struct reader *r, const struct node *n, struct aws_config
     c->access_key = c->secret_key = STR("");
 }
 
-static bool finish(struct reader *r, struct node *n, struct sd_draft *d, uint32_t errors_before, struct plan_aws_sd *out)
+static bool finish(struct reader *r, struct node *n, struct sd_draft *d, uint32_t errors_before,
+                   struct plan_aws_sd *out)
 {
     struct plan_aws_sd *sd = &d->sd;
     if (r->errors->n == errors_before)

@@ -137,8 +137,7 @@ static void append_header(struct reader *r, struct http_header **v, int *n, stru
 
 void http_add_header(struct reader *r, struct http_options *o, struct str name, struct str value, bool secret)
 {
-    append_header(r, &o->headers, &o->n_headers,
-                  (struct http_header){.name = name, .value = value, .secret = secret});
+    append_header(r, &o->headers, &o->n_headers, (struct http_header){.name = name, .value = value, .secret = secret});
 }
 
 /* As Go writes them canonically. */

@@ -98,9 +98,10 @@ void oauth2_read(struct reader *r, struct node *n, void *out)
         http_proxy_validate(r, n, &d.http);
     o->grant = str_eq_c(d.grant_type, JWT_BEARER) ? OAUTH2_JWT_BEARER : OAUTH2_CLIENT_CREDENTIALS;
     if (o->grant == OAUTH2_CLIENT_CREDENTIALS && d.grant_type.n && !str_eq_c(d.grant_type, "client_credentials"))
-        reader_warn(r, node_find(n, "grant_type"),
-                    "grant_type: %s is taken for client_credentials, as the original takes it; the other one is "
-                    JWT_BEARER, reader_quote(r, d.grant_type));
+        reader_warn(
+            r, node_find(n, "grant_type"),
+            "grant_type: %s is taken for client_credentials, as the original takes it; the other one is " JWT_BEARER,
+            reader_quote(r, d.grant_type));
     o->http = ARENA_NEW(r->arena, struct http_options);
     *o->http = d.http.options;
     outer->options.oauth2 = ARENA_NEW(r->arena, struct oauth2_options);

@@ -3,8 +3,8 @@
  * A destination is known by its name; without one by the first six hex digits of a hash, as the original names its
  * queues. The original hashes the whole section, so that any change makes a new queue. Here the name also finds what
  * waits on disk for the destination, so the hash covers what makes it another place or another tenant there: URL,
- * headers, user (of basic_auth, oauth2, or the role of sigv4). Two sections that agree in all that (and differ in their relabelling, say) are told apart by their
- * order.
+ * headers, user (of basic_auth, oauth2, or the role of sigv4). Two sections that agree in all that (and differ in their
+ * relabelling, say) are told apart by their order.
  *
  * What the original reads and leadline has no use for (shards, capacity) is read strictly and said in a warning.
  */

@@ -117,8 +117,7 @@ static void read_retention(struct reader *r, struct node *n, struct storage_draf
     if (!n || !reader_mapping(r, n, &retention_schema, d))
         return;
     if (d->size == UINT64_MAX)
-        reader_error_key(r, n, "size", ERR_SYNTAX,
-                         "'storage.tsdb.retention.size' must be greater than or equal to 0");
+        reader_error_key(r, n, "size", ERR_SYNTAX, "'storage.tsdb.retention.size' must be greater than or equal to 0");
     if (d->percentage < 0 || d->percentage > 100)
         reader_error_key(r, n, "percentage", ERR_SYNTAX,
                          "'storage.tsdb.retention.percentage' must be in the range [0, 100], got %g", d->percentage);
@@ -196,8 +195,8 @@ static void read_tracing(struct reader *r, struct node *n, void *out)
     if (d.endpoint.n == 0)
         reader_error_key(r, n, "endpoint", ERR_SYNTAX, "tracing endpoint must be set");
     if (d.compression.n && !str_eq_c(d.compression, "gzip"))
-        reader_error_key(r, n, "compression", ERR_SYNTAX,
-                         "invalid compression type %s provided, valid options: gzip", reader_quote(r, d.compression));
+        reader_error_key(r, n, "compression", ERR_SYNTAX, "invalid compression type %s provided, valid options: gzip",
+                         reader_quote(r, d.compression));
     reader_warn(r, n, "tracing has no effect: leadline sends no traces of itself");
 }
 
@@ -273,9 +272,10 @@ static void read_otlp(struct reader *r, struct node *n, bool legacy_names)
                          "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured "
                          "simultaneously");
     if (!d.promote_all && ignored)
-        reader_error_key(r, n, "ignore_resource_attributes", ERR_SYNTAX,
-                         "'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is "
-                         "true");
+        reader_error_key(
+            r, n, "ignore_resource_attributes", ERR_SYNTAX,
+            "'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is "
+            "true");
     read_strategy(r, n, d.strategy, legacy_names);
     if (n->n)
         reader_warn(r, n, "otlp has no effect: leadline prometheus receives no OTLP");
@@ -419,10 +419,11 @@ static void refuse(struct reader *r, const struct node *at, const char *key)
     if (r->options->agent)
         reader_error_key(r, at, NULL, ERR_UNSUPPORTED, "field %s is not allowed in agent mode", key);
     else
-        reader_error_key(r, at, NULL, ERR_UNSUPPORTED,
-                         "%s: not supported by leadline: it scrapes and sends, and evaluates no rules; leave them to the "
-                         "server that it sends to",
-                         key);
+        reader_error_key(
+            r, at, NULL, ERR_UNSUPPORTED,
+            "%s: not supported by leadline: it scrapes and sends, and evaluates no rules; leave them to the "
+            "server that it sends to",
+            key);
 }
 
 static void read_alerting(struct reader *r, struct node *n)

@@ -122,7 +122,7 @@ static void file_check(struct secret_file *f)
 }
 
 enum err credentials_secret(struct credentials *c, struct str text, struct str path, uint64_t now_ms, const char *what,
-                           struct str *out, struct diag *d)
+                            struct str *out, struct diag *d)
 {
     *out = text;
     if (text.n || path.n == 0) {
@@ -216,7 +216,7 @@ static enum err print_authorization(struct credentials *c, const struct http_opt
 {
     struct str secret;
     enum err err = credentials_secret(c, o->authorization_credentials, o->authorization_credentials_file, now_ms,
-                              "authorization credentials", &secret, d);
+                                      "authorization credentials", &secret, d);
     if (err) {
         return err;
     }
@@ -250,7 +250,8 @@ enum err credentials_print(struct credentials *c, const struct http_options *o, 
         enum err err =
             credentials_secret(c, o->basic_username, o->basic_username_file, now_ms, "basic auth username", &user, d);
         if (!err) {
-            err = credentials_secret(c, o->basic_password, o->basic_password_file, now_ms, "basic auth password", &password, d);
+            err = credentials_secret(c, o->basic_password, o->basic_password_file, now_ms, "basic auth password",
+                                     &password, d);
         }
         if (!err) {
             print_basic(out, user, password);

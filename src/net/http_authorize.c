@@ -1,8 +1,8 @@
 /* http_authorize: what an exchange needs before it may go out: readable files, and somebody to vouch for it.
  *
  *   authorization, basic_auth, the URL's user  --> credentials.c, at once
- *   oauth2                                     --> oauth2.c, which may have to fetch a token: the exchange waits, inside
- *                                                  its own deadline, and goes on from where it was
+ *   oauth2                                     --> oauth2.c, which may have to fetch a token: the exchange waits,
+ * inside its own deadline, and goes on from where it was
  *
  * A request whose token was refused with 401 before any redirect is sent once more with another token, if there is
  * another: its body is the caller's and still there, and a server that has not let it in has not acted on it.

@@ -484,8 +484,8 @@ static enum err exchange_prepare(struct exchange *x)
 static bool is_redirect(const struct exchange *x)
 {
     int s = x->head.status;
-    return x->peer->options->follow_redirects && !x->peer->signer && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) &&
-           http_head_get(&x->head, STR("Location")).n > 0;
+    return x->peer->options->follow_redirects && !x->peer->signer &&
+           (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) && http_head_get(&x->head, STR("Location")).n > 0;
 }
 
 void exchange_reset_answer(struct exchange *x)
@@ -506,8 +506,7 @@ static bool is_same_or_below(struct str name, struct str host)
     struct net_address unused;
     bool longer = name.n > host.n + 1 && host.n > 0 && name.p[name.n - host.n - 1] == '.';
     return longer && !memchr(name.p, ':', name.n) && !memchr(name.p, '%', name.n) &&
-           !net_address_parse(name, &unused) &&
-           str_eq_nocase(str_from(name.p + name.n - host.n, host.n), host);
+           !net_address_parse(name, &unused) && str_eq_nocase(str_from(name.p + name.n - host.n, host.n), host);
 }
 
 static enum err redirect_to(struct exchange *x, struct str location)

@@ -56,11 +56,11 @@ struct http_client {
     struct credentials *credentials;
     struct oauth2_source *tokens; /* all that are in use */
     struct curl_pool *curl;
-    struct exchange_list running; /* names being looked up, and exchanges that a transport has */
-    struct exchange_list queued;  /* wait until fewer than max_connecting connect */
+    struct exchange_list running;  /* names being looked up, and exchanges that a transport has */
+    struct exchange_list queued;   /* wait until fewer than max_connecting connect */
     struct exchange_list suspects; /* the same, behind them: their peers did not answer in time before */
-    struct exchange_list ended;   /* their `done` is due */
-    struct exchange *spare;       /* ready for use, linked by next */
+    struct exchange_list ended;    /* their `done` is due */
+    struct exchange *spare;        /* ready for use, linked by next */
     uint64_t random;
     uint32_t n_spare, n_connecting, n_slow, n_peers;
     uint32_t holding; /* > 0: a caller of http_start is below us on the stack, `done` must wait */
@@ -83,13 +83,13 @@ struct http_peer {
     struct poller_entry entry; /* of fd */
     struct http_client *client;
     const struct http_options *options;
-    struct exchange *x;       /* running, or NULL */
+    struct exchange *x;           /* running, or NULL */
     struct oauth2_source *oauth2; /* NULL: its options have none */
-    struct http_signer *signer; /* NULL: requests are not signed */
-    struct curl_multi *multi; /* chosen at the first request through curl */
-    int fd;                   /* of the plain transport's connection, -1 */
-    bool curl_warm;           /* curl most likely has a connection for it */
-    bool suspect;             /* its last connect was slow */
+    struct http_signer *signer;   /* NULL: requests are not signed */
+    struct curl_multi *multi;     /* chosen at the first request through curl */
+    int fd;                       /* of the plain transport's connection, -1 */
+    bool curl_warm;               /* curl most likely has a connection for it */
+    bool suspect;                 /* its last connect was slow */
     uint16_t url_n;
     char url[];
 };
@@ -106,10 +106,10 @@ struct exchange {
     const struct transport *via;
     enum exchange_state state;
     enum err err;
-    bool connecting; /* counted in n_connecting */
-    bool slow;       /* no longer there, counted in n_slow */
+    bool connecting;    /* counted in n_connecting */
+    bool slow;          /* no longer there, counted in n_slow */
     struct timer young; /* while connecting: a connect that takes this long is slow */
-    bool left_host;  /* a redirect has led elsewhere: no credentials any more */
+    bool left_host;     /* a redirect has led elsewhere: no credentials any more */
     bool token_renewed; /* a token was refused, and another one fetched: not a second time */
     uint8_t redirects;
     struct timer deadline;

@@ -160,8 +160,8 @@ static void collect_field(void *ctx, struct str name, struct str value)
 {
     struct http_client *c = ctx;
     c->to_sign.fields = mem_grow(c->to_sign.fields, &c->to_sign.cap, c->to_sign.n + 1, sizeof(*c->to_sign.fields));
-    c->to_sign.fields[c->to_sign.n++] =
-        (struct http_header){.name = append_text(&c->to_sign.text, name), .value = append_text(&c->to_sign.text, value)};
+    c->to_sign.fields[c->to_sign.n++] = (struct http_header){.name = append_text(&c->to_sign.text, name),
+                                                             .value = append_text(&c->to_sign.text, value)};
 }
 
 enum err exchange_sign(struct exchange *x)

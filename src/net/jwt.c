@@ -164,7 +164,8 @@ static bool append_signature(EVP_PKEY *key, const EVP_MD *digest, struct buf *ou
     size_t n = sizeof(signature);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     CHECK(ctx);
-    bool ok = (size_t)EVP_PKEY_size(key) <= sizeof(signature) && EVP_DigestSignInit(ctx, NULL, digest, NULL, key) == 1 &&
+    bool ok = (size_t)EVP_PKEY_size(key) <= sizeof(signature) &&
+              EVP_DigestSignInit(ctx, NULL, digest, NULL, key) == 1 &&
               EVP_DigestSign(ctx, signature, &n, (const unsigned char *)out->p, out->n) == 1;
     EVP_MD_CTX_free(ctx);
     if (ok) {

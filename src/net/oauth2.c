@@ -7,13 +7,13 @@
  *
  * A source belongs to all peers of one client whose options say the same, so that a job of a thousand targets has one
  * token. It asks through a peer of the same client, with the TLS and proxy of its own. A token is taken for valid until
- * 10 s before its end, as golang's oauth2 does; what that library does not do: in the last tenth of its life the next one
- * is fetched while requests go on with this one, and when a server refuses a token that should be good a new one is
+ * 10 s before its end, as golang's oauth2 does; what that library does not do: in the last tenth of its life the next
+ * one is fetched while requests go on with this one, and when a server refuses a token that should be good a new one is
  * fetched, at most once a minute.
  *
  * Client credentials are first sent as basic auth, and when that is refused in the form; what worked is kept for the
- * source's life (the probe of golang's oauth2). A failure is remembered for a second, so that the targets of a job do not
- * each ask a server that is down.
+ * source's life (the probe of golang's oauth2). A failure is remembered for a second, so that the targets of a job do
+ * not each ask a server that is down.
  *
  * Errors speak in that library's words. Token, secret and key reach no text; of an answer that refuses, its error code
  * and description do, or its first bytes.
@@ -63,9 +63,9 @@ struct oauth2_source {
     struct buf form, basic, answer;
     struct buf secret; /* the one of the last fetch */
 
-    struct buf token;                 /* "Bearer x"; empty: none */
-    uint64_t renew_ms, expires_ms;    /* of the loop's clock; UINT64_MAX: never */
-    uint64_t failed_ms, refused_ms;   /* 0: never */
+    struct buf token;               /* "Bearer x"; empty: none */
+    uint64_t renew_ms, expires_ms;  /* of the loop's clock; UINT64_MAX: never */
+    uint64_t failed_ms, refused_ms; /* 0: never */
     enum err failed;
     struct diag failure;
     struct oauth2_waiter *first, **last;
@@ -295,8 +295,9 @@ static enum err take_answer(struct oauth2_source *s, const struct http_response 
     struct str kind, rest;
     str_cut(response->content_type, ';', &kind, &rest);
     kind = str_trim(kind);
-    bool form = s->options.grant == OAUTH2_CLIENT_CREDENTIALS &&
-                (str_eq_nocase(kind, STR("application/x-www-form-urlencoded")) || str_eq_nocase(kind, STR("text/plain")));
+    bool form =
+        s->options.grant == OAUTH2_CLIENT_CREDENTIALS &&
+        (str_eq_nocase(kind, STR("application/x-www-form-urlencoded")) || str_eq_nocase(kind, STR("text/plain")));
     bool good = response->status >= 200 && response->status <= 299;
     enum err err = OK;
     if (!form && tree_parse_json(buf_view(response->body), "token", &arena, &root, NULL) != OK)
@@ -445,8 +446,8 @@ static void print_basic(struct oauth2_source *s)
     wipe(&s->basic);
     buf_c(&s->basic, "Basic ");
     buf_reserve(&s->basic, (pair.n + 2) / 3 * 4 + 1);
-    s->basic.n += (size_t)EVP_EncodeBlock((unsigned char *)s->basic.p + s->basic.n, (const unsigned char *)pair.p,
-                                          (int)pair.n);
+    s->basic.n +=
+        (size_t)EVP_EncodeBlock((unsigned char *)s->basic.p + s->basic.n, (const unsigned char *)pair.p, (int)pair.n);
     wipe(&pair);
     buf_release(&pair);
 }
@@ -470,8 +471,7 @@ static void ask(struct oauth2_source *s)
     }
     if (basic)
         print_basic(s);
-    s->fields[0] =
-        (struct http_header){.name = STR("Content-Type"), .value = STR("application/x-www-form-urlencoded")};
+    s->fields[0] = (struct http_header){.name = STR("Content-Type"), .value = STR("application/x-www-form-urlencoded")};
     s->fields[1] = (struct http_header){.name = STR("Authorization"), .value = buf_view(&s->basic), .secret = true};
     s->request = (struct http_request){
         .method = "POST",

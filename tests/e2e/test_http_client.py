@@ -259,6 +259,33 @@ def test_a_certificate_that_is_gone_fails_the_scrape(make_agent, make_secure, re
     assert "unable to read CA cert: unable to read file" in error and error.endswith("o such file or directory"), error
 
 
+def test_http2_is_offered_where_it_is_enabled(make_agent, make_secure, receiver, tmp_path):
+    servers = Authority(tmp_path / "servers", "servers")
+    chosen = {}
+
+    def make(name):
+        target = make_secure(PAGE, servers.issue(name))
+        target.context.set_alpn_protocols(["h2", "http/1.1"])
+        serve = target.server.finish_request
+
+        def finish_request(connection, address):
+            chosen.setdefault(name, connection.selected_alpn_protocol())
+            serve(connection, address)
+
+        target.server.finish_request = finish_request
+        return target
+
+    with_it, without = make("with"), make("without")
+    tls = {"ca_file": servers.certificate}
+    jobs = config([with_it.address], receiver.url, scheme="https", tls_config=tls)
+    jobs["scrape_configs"].append(dict(jobs["scrape_configs"][0], job_name="without", enable_http2=False,
+                                       static_configs=[{"targets": [without.address]}]))
+    make_agent(jobs)
+    until(lambda: len(chosen) == 2, "both are met")
+    assert chosen == {"with": "h2", "without": "http/1.1"}
+    until(lambda: 1.0 in ups(receiver, instance=without.address), "and HTTP/1.1 is spoken")
+
+
 # ---- proxies ----
 
 

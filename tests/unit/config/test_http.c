@@ -124,7 +124,8 @@ static void oauth2_is_checked_in_the_original_words(void **state)
     static const char *const cases[][2] = {
         {HTTP("oauth2: {token_url: a}"), "3:11: oauth2 client_id must be configured"},
         {HTTP("oauth2: {client_id: a}"), "3:11: oauth2 token_url must be configured"},
-        {OAUTH2("client_secret: a, client_secret_file: b"), "at most one of oauth2 client_secret, client_secret_file &"},
+        {OAUTH2("client_secret: a, client_secret_file: b"),
+         "at most one of oauth2 client_secret, client_secret_file &"},
         {OAUTH2(JWT ", client_certificate_key: a, client_certificate_key_file: b"),
          "at most one of oauth2 client_certificate_key, client_certificate_key_file &"},
         {OAUTH2(JWT ", signature_algorithm: ES256"), "valid signature algorithms are RS256, RS384 and RS512"},
@@ -166,7 +167,8 @@ static void secret_managers_are_refused_by_name(void **state)
         {HTTP("authorization: {credentials_ref: a}"), "credentials_ref: not supported"},
         {HTTP("tls_config: {ca_ref: a}"), "ca_ref: not supported"},
         {HTTP("oauth2: {client_id: a, token_url: b, client_secret_ref: c}"), "client_secret_ref: not supported"},
-        {HTTP("oauth2: {client_id: a, token_url: b, client_certificate_key_ref: c}"), "client_certificate_key_ref: not"},
+        {HTTP("oauth2: {client_id: a, token_url: b, client_certificate_key_ref: c}"),
+         "client_certificate_key_ref: not"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_error(cases[i][0], ERR_UNSUPPORTED, cases[i][1]);
@@ -228,14 +230,10 @@ static void urls_are_taken_as_go_takes_them(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_key_reaches_the_options),
-        cmocka_unit_test(tokens_become_an_authorization),
-        cmocka_unit_test(what_excludes_each_other_is_refused),
-        cmocka_unit_test(oauth2_is_kept_whole),
-        cmocka_unit_test(oauth2_is_checked_in_the_original_words),
-        cmocka_unit_test(fields_for_the_proxy_need_one),
-        cmocka_unit_test(secret_managers_are_refused_by_name),
-        cmocka_unit_test(urls_are_taken_as_go_takes_them),
+        cmocka_unit_test(every_key_reaches_the_options),           cmocka_unit_test(tokens_become_an_authorization),
+        cmocka_unit_test(what_excludes_each_other_is_refused),     cmocka_unit_test(oauth2_is_kept_whole),
+        cmocka_unit_test(oauth2_is_checked_in_the_original_words), cmocka_unit_test(fields_for_the_proxy_need_one),
+        cmocka_unit_test(secret_managers_are_refused_by_name),     cmocka_unit_test(urls_are_taken_as_go_takes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

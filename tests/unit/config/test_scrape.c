@@ -263,7 +263,8 @@ static void dns_discovery_is_kept_and_checked(void **state)
     assert_int_equal(d->dns_sd[1].port, 9100);
     assert_int_equal(d->dns_sd[1].refresh_ms, 30000); /* with 0 the original ends itself */
     plan_unref(p);
-    assert_error(JOB("dns_sd_configs: [{type: A, port: 1}]"), ERR_SYNTAX, "DNS-SD config must contain at least one SRV");
+    assert_error(JOB("dns_sd_configs: [{type: A, port: 1}]"), ERR_SYNTAX,
+                 "DNS-SD config must contain at least one SRV");
     assert_error(JOB("dns_sd_configs: [{names: [a], type: A}]"), ERR_SYNTAX, "a port is required in DNS-SD configs");
     assert_error(JOB("dns_sd_configs: [{names: [a], type: TXT}]"), ERR_SYNTAX, "invalid DNS-SD records type \"TXT\"");
     assert_error(JOB("dns_sd_configs: [{names: [a], type: A, port: 70000}]"), ERR_UNSUPPORTED, "70000 is no port");

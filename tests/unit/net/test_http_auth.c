@@ -346,9 +346,9 @@ static void verify(EVP_PKEY *key, const EVP_MD *md, struct str signed_part, stru
     struct buf bytes = decode_base64url(signature);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_DigestVerifyInit(ctx, NULL, md, NULL, key);
-    assert_int_equal(EVP_DigestVerify(ctx, (unsigned char *)bytes.p, bytes.n, (const unsigned char *)signed_part.p,
-                                      signed_part.n),
-                     1);
+    assert_int_equal(
+        EVP_DigestVerify(ctx, (unsigned char *)bytes.p, bytes.n, (const unsigned char *)signed_part.p, signed_part.n),
+        1);
     EVP_MD_CTX_free(ctx);
     buf_release(&bytes);
 }
