@@ -362,7 +362,7 @@ struct line {
     enum { LINE_SERIES, LINE_CREATED, LINE_HISTOGRAM, LINE_BREAK } what;
     bool taken; /* swallowed by the conversion */
     enum metric_type type;
-    struct str raw;
+    struct str raw, family; /* the family that was named last */
     struct labels labels;
     struct exposition_sample sample;
     const struct nhcb_result *result;
@@ -427,12 +427,33 @@ static enum err take_line(struct lines *l, struct line line, struct nhcb_stage *
     return OK;
 }
 
+static struct str last_family(struct str block, enum exposition_kind kind, struct arena *a, struct str before)
+{
+    struct family *f;
+    uint32_t n;
+    exposition_families(block, kind, a, &f, &n);
+    return n ? f[n - 1].name : before;
+}
+
+/* As main.go's `belongs`. */
+static bool belongs(struct str name, struct str family)
+{
+    static const char *const suffixes[] = {"", "_total", "_bucket", "_count", "_sum"};
+    if (!str_starts(name, family))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++)
+        if (str_eq_c(str_from(name.p + family.n, name.n - family.n), suffixes[i]))
+            return true;
+    return false;
+}
+
 static enum err read_lines(enum exposition_kind kind, struct str body, const struct options *o, struct arena *a,
                            struct lines *l, struct diag *d)
 {
     struct exposition e;
     struct nhcb_stage stage = {0};
     struct nhcb_block block;
+    struct str family = STR("");
     size_t first = 0;
     enum err err;
     exposition_init(&e, kind, body);
@@ -450,9 +471,11 @@ static enum err read_lines(enum exposition_kind kind, struct str body, const str
             add_line(l, (struct line){.what = LINE_BREAK});
             l->first = l->n;
             l->last_created = 0;
+            family = last_family(entry.raw, kind, a, family);
             continue;
         }
         line.raw = entry.raw;
+        line.family = family;
         line.type = e.type;
         if ((err = exposition_value(&e, &line.sample, d)) ||
             (err = exposition_labels(entry.raw, kind, e.type, a, &line.labels, &typed, d)))
@@ -487,6 +510,7 @@ static void print_line(struct buf *out, const struct lines *l, const struct line
     }
     if (line->what != LINE_SERIES || line->taken)
         return;
+    stamps.starts &= belongs(labels_get(line->labels, LABEL_NAME), line->family);
     stamps.has_ts = line->sample.has_ts;
     stamps.ts_ms = line->sample.ts_ms;
     buf_c(out, "S ");

@@ -118,7 +118,14 @@ func restOf(p textparse.Parser, ts *int64, starts, histogram bool, out *strings.
 	out.WriteByte('\n')
 }
 
-func seriesOf(p textparse.Parser, starts bool, out *strings.Builder) (refused string) {
+// Which start a text series has is compared for those of the family that was named last: the original cuts the names of
+// others where that one's ends.
+func belongs(name, family string) bool {
+	rest, ok := strings.CutPrefix(name, family)
+	return ok && slices.Contains([]string{"", "_total", "_bucket", "_count", "_sum"}, rest)
+}
+
+func seriesOf(p textparse.Parser, family string, starts bool, out *strings.Builder) (refused string) {
 	var l labels.Labels
 	_, ts, v := p.Series()
 	if d := decoderOf(p); d != nil && d.GetType() == dto.MetricType_UNTYPED {
@@ -130,6 +137,7 @@ func seriesOf(p textparse.Parser, starts bool, out *strings.Builder) (refused st
 		return text
 	}
 	fmt.Fprintf(out, "S %s %016x", text, math.Float64bits(v))
+	starts = starts && (decoderOf(p) != nil || belongs(l.Get(model.MetricNameLabel), family))
 	restOf(p, ts, starts, false, out)
 	return ""
 }
@@ -250,7 +258,7 @@ func limitedOf(h *histogram.Histogram, f *histogram.FloatHistogram, out *strings
 	}
 }
 
-func histogramEntry(p textparse.Parser, starts bool, out *strings.Builder) (refused string) {
+func histogramEntry(p textparse.Parser, _ string, starts bool, out *strings.Builder) (refused string) {
 	var l labels.Labels
 	if d := decoderOf(p); d != nil {
 		if text := freshHistogram(p, d); text != "" {
@@ -343,6 +351,7 @@ func freshHistogram(p textparse.Parser, d *dto.MetricStreamingDecoder) string {
 // What one block of comments says, adjacent lines of one family as one entry.
 type families struct {
 	list []family
+	last string
 }
 
 type family struct {
@@ -351,6 +360,7 @@ type family struct {
 }
 
 func (f *families) named(name []byte) *family {
+	f.last = string(name)
 	if n := len(f.list); n == 0 || f.list[n-1].name != string(name) {
 		f.list = append(f.list, family{name: string(name), kind: model.MetricTypeUnknown})
 	}
@@ -411,7 +421,7 @@ func dump(kind string, body []byte) (result string) {
 			if et == textparse.EntryHistogram {
 				entry = histogramEntry
 			}
-			if refused := entry(p, starts, &out); refused != "" {
+			if refused := entry(p, f.last, starts, &out); refused != "" {
 				return fmt.Sprintf("error %x\n", refused)
 			}
 		}
