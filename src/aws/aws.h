@@ -51,7 +51,8 @@ struct aws_listener {
 };
 void aws_session_listen(struct aws_session *s, struct aws_listener *l);
 void aws_session_unlisten(struct aws_session *s, struct aws_listener *l);
-/* The destination said that they are expired or not valid: looks for new ones now, at most once in some seconds. */
+/* The destination said that they are expired or not valid: looks for new ones now, or, when it says so again and again,
+ * ever more rarely. */
 void aws_session_refused(struct aws_session *s);
 
 /* ---- calls ---- */

@@ -69,9 +69,9 @@ struct fetch {
     /* work under way */
     struct work work;
     bool working;
-    void (*work_run)(struct fetch *f); /* on the pool: touches only what is below */
+    void (*work_run)(struct fetch *f); /* on the pool: touches only what is below, and never `from` */
     void (*work_done)(struct fetch *f);
-    const char *path;
+    const char *path, *host; /* in the arena, or NULL */
     size_t max_file;
     struct buf file;
     enum err work_err;

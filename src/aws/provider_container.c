@@ -53,16 +53,14 @@ static enum err check_host(const char *host, struct diag *d)
                            host);
 }
 
-/* On the pool: f->path is the host to check or NULL, the chain says which file to read. */
+/* On the pool: the session, and the chain with it, may be gone. */
 static void run_prepare(struct fetch *f)
 {
-    struct str file = f->from.chain->container.token_file;
-
     buf_clear(&f->file);
-    if (f->path)
-        f->work_err = check_host(f->path, &f->work_diag);
-    if (!f->work_err && file.n)
-        f->work_err = file_read(file.p, FETCH_MAX_TOKEN_FILE, &f->file, &f->work_diag);
+    if (f->host)
+        f->work_err = check_host(f->host, &f->work_diag);
+    if (!f->work_err && f->path)
+        f->work_err = file_read(f->path, FETCH_MAX_TOKEN_FILE, &f->file, &f->work_diag);
 }
 
 static void on_keys(struct fetch *f, const struct http_response *r, struct str body)
@@ -111,14 +109,16 @@ static void on_prepared(struct fetch *f)
 
 void provider_container(struct fetch *f)
 {
+    const struct chain_container *c = &f->from.chain->container;
     struct http_url url;
     struct diag d = {0};
 
-    if (http_url_parse(f->from.chain->container.url, &url, &d)) {
+    if (http_url_parse(c->url, &url, &d)) {
         fetch_fail(f, ERR_SYNTAX, "AWS_CONTAINER_CREDENTIALS_FULL_URI: not a URL");
         return;
     }
-    bool check = !f->from.chain->container.relative && str_eq_nocase(url.scheme, STR("http"));
-    f->path = check ? str_dup(&f->arena, url.host).p : NULL;
+    bool check = !c->relative && str_eq_nocase(url.scheme, STR("http"));
+    f->host = check ? str_dup(&f->arena, url.host).p : NULL;
+    f->path = c->token_file.n ? str_dup(&f->arena, c->token_file).p : NULL;
     fetch_work(f, run_prepare, on_prepared);
 }

@@ -5,7 +5,8 @@
  *      '-------- min(5 min, half of their life) before they end ---------------+---- 1, 2, 4 .. 60 s ------'
  *
  * One search is under way at a time, whoever wants it: the clock, or a destination that has refused the keys
- * (aws_session_refused, at most once in five seconds). Old keys stay in use while a search fails, until they end. The
+ * (aws_session_refused: after five seconds at the earliest, and ever more rarely when new keys do not help, since that
+ * may be a permission that is missing). Old keys stay in use while a search fails, until they end. The
  * moment before the end is moved by chance, so that the tasks of a service do not ask together.
  *
  * Keys whose end has passed by this machine's clock when they are handed out are used all the same, since it may be the
@@ -30,7 +31,9 @@ enum {
     RENEW_LEAST_MS = 1000,
     RETRY_FIRST_MS = 1000,
     RETRY_MOST_MS = 60 * 1000,
-    REFUSED_EVERY_MS = 5000,
+    REFUSED_FIRST_MS = 5000,
+    REFUSED_MOST_MS = 5 * 60 * 1000,
+    REFUSED_FORGET_MS = 15 * 60 * 1000,
     STALE_AGAIN_MS = 60 * 1000,
     STALE_GOOD_MS = 10 * 60 * 1000,
 };
@@ -344,6 +347,16 @@ static void on_start_waiting(struct timer *t)
         s->waiting_tail = &s->waiting;
 }
 
+/* The SDK of the original passes it over without a word. */
+static void warn_of_profile(struct aws_session_full *s, const struct session_files *files)
+{
+    struct str name = files->chain.profile;
+
+    if (!str_eq(name, STR("default")) && !profiles_has(&files->profiles, SECTION_PROFILE, name))
+        log_warn(s->base.aws->env.log, "the AWS profile does not exist", F_STR("profile", name),
+                 F_STR("files", files->names), F_C("next", "credentials are looked for elsewhere"));
+}
+
 /* With the first profile files that can be understood: what they say of endpoints and retries holds from then on. */
 static enum err open_calls(struct aws_session_full *s, struct session_files *files, struct diag *d)
 {
@@ -365,6 +378,7 @@ static enum err open_calls(struct aws_session_full *s, struct session_files *fil
         return err;
     }
     timer_start(s->base.aws->env.loop, &s->start_waiting, 0, on_start_waiting);
+    warn_of_profile(s, files);
     return OK;
 }
 
@@ -412,9 +426,15 @@ void aws_session_refused(struct aws_session *session)
 {
     struct aws_session_full *s = full(session);
     uint64_t now = clock_mono_ms();
+    uint64_t since = s->refused_ms ? now - s->refused_ms : UINT64_MAX;
 
-    if (s->job || s->fetch || (s->refused_ms && now - s->refused_ms < REFUSED_EVERY_MS))
+    if (s->job || s->fetch || since < s->refused_wait_ms)
         return;
+    if (since > REFUSED_FORGET_MS)
+        s->refused_wait_ms = 0;
+    s->refused_wait_ms = s->refused_wait_ms ? s->refused_wait_ms * 2 : REFUSED_FIRST_MS;
+    if (s->refused_wait_ms > REFUSED_MOST_MS)
+        s->refused_wait_ms = REFUSED_MOST_MS;
     s->refused_ms = now;
     begin(s);
 }

@@ -47,6 +47,7 @@ struct aws_session_full {
     uint64_t failure_hash;      /* said in the log */
     uint32_t failures;          /* in a row */
     uint64_t refused_ms;        /* when a search was last made because of a refusal; 0: never */
+    uint64_t refused_wait_ms;   /* from then until the next one */
     struct timer refresh, tell; /* tell: listeners that are new */
     struct timer linger;        /* nobody has it any more */
     struct aws_listener *listeners, *fresh, *cursor;

@@ -65,24 +65,36 @@ static void leave(struct aws_sink *s)
     s->session = NULL;
 }
 
-void program_aws_sink(struct program *p, int slot, const struct plan_remote_write *config)
+static void without_keys(struct program *p, int slot, const struct diag *why)
+{
+    for (uint32_t i = 0; i < p->n_workers; i++)
+        worker_sink_credentials(p->workers[i], slot, NULL, STR_NONE, why);
+}
+
+/* NULL: not signed for, or it cannot be. */
+static struct aws_session *session_for(struct program *p, int slot, const struct plan_remote_write *config)
 {
     struct aws_session *session = NULL;
     struct diag d = {0};
 
-    if (config->sigv4) {
-        struct aws *aws = program_aws_open(p);
-        if (aws_session_get(aws, config->sigv4, &session, &d)) {
-            log_error(p->o.log, "destination cannot be signed for", F_STR("remote_name", config->name),
-                      F_C("err", d.text), F_C("next", "what is for it waits"));
-            for (uint32_t i = 0; i < p->n_workers; i++)
-                worker_sink_credentials(p->workers[i], slot, NULL, STR_NONE, &d);
-        }
+    if (config->sigv4 && aws_session_get(program_aws_open(p), config->sigv4, &session, &d)) {
+        log_error(p->o.log, "destination cannot be signed for", F_STR("remote_name", config->name), F_C("err", d.text),
+                  F_C("next", "what is for it waits"));
+        without_keys(p, slot, &d);
     }
+    return session;
+}
+
+void program_aws_sink(struct program *p, int slot, const struct plan_remote_write *config)
+{
+    struct aws_session *session = session_for(p, slot, config);
+    struct aws_sink *s = p->aws ? &p->aws->sinks[slot] : NULL;
+
+    if (session && s->session && s->session != session)
+        without_keys(p, slot, NULL);  /* the old ones are somebody else's */
     program_aws_sink_remove(p, slot); /* after the new one is held: a shared session lives on */
     if (!session)
         return;
-    struct aws_sink *s = &p->aws->sinks[slot];
     *s = (struct aws_sink){.p = p, .slot = slot, .session = session, .listener = {.changed = on_changed}};
     aws_session_listen(session, &s->listener);
 }
