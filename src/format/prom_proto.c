@@ -13,7 +13,8 @@
  *
  * A family's raw is a MetricFamily message again, of name, help, type and unit in this order and nothing else.
  * A series' raw is made in scratch memory for each series anew, with three copies; from one bucket to the next only the
- * eight bytes of the bound change.
+ * eight bytes of the bound change. Where the reader said what to expect, the parts are compared with that instead, and
+ * nothing is made. A family that is as expected was found good before.
  *
  * Where the original (3.15, model/textparse/protobufparse.go) loses something, leadline does not: an untyped metric
  * without a value field is 0 and not the value of the untyped metric before; of several native histograms in one family
@@ -23,6 +24,7 @@
  */
 #include "format/prom_proto.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -36,6 +38,7 @@
 enum { NEXT_FAMILY, START_METRIC, FIELDS, AFTER_NATIVE, CONVERT, NEXT_METRIC };
 enum { FIELD_COUNT, FIELD_SUM, FIELD_POINT };
 
+#define METRIC_TAG   0x22
 #define SEPARATOR    '\xff'
 #define BOUND_NONE   '\0'
 #define BOUND_LE     'l'
@@ -52,6 +55,7 @@ void prom_proto_init(struct prom_proto *p, struct str body, const struct prom_pr
     p->arena = arena;
     p->state = NEXT_FAMILY;
     p->bound = 0;
+    p->expect = STR_NONE;
 }
 
 static void release_side(struct prom_proto_side *s)
@@ -104,19 +108,33 @@ static enum err family_message(struct prom_proto *p, struct str *out, struct dia
     return OK;
 }
 
-/* All but the metrics, of which only the number is told. */
-static enum err read_family(struct prom_proto *p, struct str bytes, size_t *n_metrics, struct diag *d)
+static void note_metric(struct prom_proto *p, const struct wire *w, const uint8_t *tag)
+{
+    if (!p->metric)
+        p->metric = tag;
+    p->family_end = w->p;
+}
+
+/* All but the metrics, of which it is only told where they stand. */
+static enum err read_family(struct prom_proto *p, struct str bytes, struct diag *d)
 {
     struct wire w = wire_of(bytes, "MetricFamily", d);
     struct str metric;
     uint64_t v;
     enum err err;
-    p->metric = w.p;
-    p->family_end = w.end;
-    p->name = p->help = p->unit = STR("");
+    p->metric = p->family_end = NULL;
+    p->name = STR("");
+    p->help = STR("");
+    p->unit = STR("");
     p->type = 0;
-    *n_metrics = 0;
-    while ((err = wire_next(&w)) == OK) {
+    for (;;) {
+        const uint8_t *from = w.p;
+        while (w.end - w.p >= 2 && w.p[0] == METRIC_TAG && w.p[1] < 128 && w.end - w.p >= 2 + w.p[1])
+            w.p += 2 + w.p[1];
+        if (w.p != from)
+            note_metric(p, &w, from);
+        if ((err = wire_next(&w)))
+            break;
         switch (w.field) {
         case 1:
             err = wire_bytes(&w, "Name", &p->name);
@@ -130,7 +148,7 @@ static enum err read_family(struct prom_proto *p, struct str bytes, size_t *n_me
             break;
         case 4:
             err = wire_bytes(&w, "Metric", &metric);
-            ++*n_metrics;
+            note_metric(p, &w, w.tag);
             break;
         case 5:
             err = wire_bytes(&w, "Unit", &p->unit);
@@ -147,7 +165,12 @@ static enum err read_family(struct prom_proto *p, struct str bytes, size_t *n_me
 /* Reads the next metric of the family; ERR_EOF: there is none. */
 static enum err next_metric(struct prom_proto *p, struct diag *d)
 {
-    struct wire w = {.p = p->metric, .end = p->family_end, .message = "MetricFamily", .d = d};
+    const uint8_t *at = p->metric;
+    if (p->family_end - at >= 2 && at[0] == METRIC_TAG && at[1] < 128 && p->family_end - at >= 2 + at[1]) {
+        p->metric += 2 + at[1];
+        return prom_proto_metric(p, str_from((const char *)at + 2, at[1]), d);
+    }
+    struct wire w = {.p = at, .end = p->family_end, .message = "MetricFamily", .d = d};
     struct str metric;
     enum err err;
     while ((err = wire_next(&w)) == OK) {
@@ -184,6 +207,36 @@ static enum err check_family(const struct prom_proto *p, struct diag *d)
     return OK;
 }
 
+/* One field of an expected raw, written as proto_append_bytes does. */
+static bool match_bytes(struct str *expect, uint8_t tag, struct str bytes)
+{
+    uint8_t head[1 + 10] = {tag};
+    size_t n = (size_t)(proto_put_varint(head + 1, bytes.n) - head);
+    if (expect->n < n + bytes.n || memcmp(expect->p, head, n) != 0 || memcmp(expect->p + n, bytes.p, bytes.n) != 0)
+        return false;
+    *expect = str_from(expect->p + n + bytes.n, expect->n - n - bytes.n);
+    return true;
+}
+
+/* Whether make_family_raw would give the expected bytes. They were made from a family that was fine, so this one is. */
+static bool is_expected_family(const struct prom_proto *p)
+{
+    struct str expect = p->expect;
+    size_t both = p->name.n + p->help.n + 4;
+    if (LIKELY(p->name.n < 128 && p->help.n < 128 && p->help.p == p->name.p + p->name.n + 2 && expect.n > both)) {
+        if (memcmp(expect.p, p->name.p - 2, both) != 0) /* with their tags and lengths, as most encoders write them */
+            return false;
+        expect = str_from(expect.p + both, expect.n - both);
+    } else if (!match_bytes(&expect, 0x0a, p->name) || !match_bytes(&expect, 0x12, p->help)) {
+        return false;
+    }
+    if (p->type < 0 || p->type >= MT_END || (p->type && (expect.n < 2 || expect.p[0] != 0x18 || expect.p[1] != p->type)))
+        return false;
+    if (p->type)
+        expect = str_from(expect.p + 2, expect.n - 2);
+    return match_bytes(&expect, 0x2a, p->unit) && expect.n == 0;
+}
+
 static void make_family_raw(struct prom_proto *p)
 {
     buf_clear(&p->raw);
@@ -197,19 +250,31 @@ static void make_family_raw(struct prom_proto *p)
 /* The next family that has a metric, and that metric. ERR_EOF: none. */
 static enum err next_family(struct prom_proto *p, struct diag *d)
 {
-    size_t n_metrics = 0;
-    while (n_metrics == 0) {
+    p->metric = NULL;
+    while (!p->metric) {
         struct str message;
         if (p->p == p->end)
             return ERR_EOF;
         enum err err = family_message(p, &message, d);
         if (!err)
-            err = read_family(p, message, &n_metrics, d);
+            err = read_family(p, message, d);
         if (err)
             return err;
     }
-    enum err err = next_metric(p, d);
-    return err ? err : check_family(p, d);
+    return next_metric(p, d);
+}
+
+static enum err family_entry(struct prom_proto *p, struct prom_proto_entry *out, struct diag *d)
+{
+    *out = (struct prom_proto_entry){.kind = PROM_PROTO_FAMILY, .raw = p->expect, .expected = is_expected_family(p)};
+    if (out->expected)
+        return OK;
+    enum err err = check_family(p, d);
+    if (err)
+        return err;
+    make_family_raw(p);
+    out->raw = buf_view(&p->raw);
+    return OK;
 }
 
 void prom_proto_family(struct str raw, struct family *out)
@@ -241,8 +306,8 @@ static void put_bound(char *to, double bound)
 {
     uint64_t bits;
     memcpy(&bits, &bound, sizeof(bits));
-    for (unsigned i = 0; i < BOUND_SIZE; i++)
-        to[i] = (char)(uint8_t)(bits >> (8 * i));
+    bits = htole64(bits);
+    memcpy(to, &bits, sizeof(bits));
 }
 
 static void make_raw(struct prom_proto *p, struct str suffix, char kind, double bound)
@@ -266,6 +331,25 @@ static void make_raw(struct prom_proto *p, struct str suffix, char kind, double 
         memcpy(to, p->labels.p, p->labels.n);
     p->raw.n = n;
     p->raw.p[n] = '\0';
+}
+
+/* Whether make_raw would give the expected bytes. */
+static inline __attribute__((always_inline)) bool is_expected(const struct prom_proto *p, struct str suffix, char kind,
+                                                              double bound)
+{
+    size_t bound_n = kind ? BOUND_SIZE : 0;
+    char bits[BOUND_SIZE];
+    if (p->expect.n != p->name.n + suffix.n + 2 + bound_n + p->labels.n)
+        return false;
+    const char *at = p->expect.p + p->name.n;
+    if (memcmp(at, suffix.p, suffix.n) != 0 || at[suffix.n] != SEPARATOR || at[suffix.n + 1] != kind)
+        return false;
+    at += suffix.n + 2;
+    put_bound(bits, bound);
+    if (bound_n && memcmp(at, bits, BOUND_SIZE) != 0)
+        return false;
+    return memcmp(p->expect.p, p->name.p, p->name.n) == 0 &&
+           (p->labels.n == 0 || memcmp(at + bound_n, p->labels.p, p->labels.n) == 0);
 }
 
 struct str prom_proto_name(struct str raw)
@@ -360,13 +444,37 @@ enum err prom_proto_labels(struct str raw, struct arena *a, struct labels *out, 
 
 /* ---- entries ----------------------------------------------------------------------------------------------------- */
 
-static struct prom_proto_entry new_entry(const struct prom_proto *p, enum prom_proto_kind kind)
+/* The same but for the bound, where only the bound has changed since the last one was made. */
+static void make_next_raw(struct prom_proto *p, struct str suffix, char kind, double bound, bool again)
 {
-    return (struct prom_proto_entry){.kind = kind,
-                                     .has_ts = p->ts_ms != 0,
-                                     .ts_ms = p->ts_ms,
-                                     .start_ms = p->start_ms,
-                                     .raw = buf_view(&p->raw)};
+    if (again && p->bound)
+        put_bound(p->raw.p + p->bound, bound);
+    else
+        make_raw(p, suffix, kind, bound);
+}
+
+static inline __attribute__((always_inline)) void new_entry(struct prom_proto *p, enum prom_proto_kind kind,
+                                                            struct str suffix, char bound_kind, double bound,
+                                                            bool again, struct prom_proto_entry *out)
+{
+    /* one by one: to clear the whole first takes as long as all the rest */
+    out->kind = kind;
+    out->has_ts = p->ts_ms != 0;
+    out->converted = false;
+    out->expected = is_expected(p, suffix, bound_kind, bound);
+    out->raw = p->expect;
+    out->value = 0;
+    out->ts_ms = p->ts_ms;
+    out->start_ms = p->start_ms;
+    out->histogram = NULL;
+    out->exemplars = NULL;
+    out->n_exemplars = 0;
+    if (out->expected) {
+        p->bound = 0;
+        return;
+    }
+    make_next_raw(p, suffix, bound_kind, bound, again);
+    out->raw = buf_view(&p->raw);
 }
 
 static void add_exemplar(struct prom_proto *p, struct str message, struct prom_proto_entry *out)
@@ -403,8 +511,7 @@ static void add_histogram_exemplars(struct prom_proto *p, struct prom_proto_entr
 
 static void simple_series(struct prom_proto *p, struct prom_proto_entry *out)
 {
-    make_raw(p, STR(""), BOUND_NONE, 0);
-    *out = new_entry(p, PROM_PROTO_SERIES);
+    new_entry(p, PROM_PROTO_SERIES, STR(""), BOUND_NONE, 0, false, out);
     out->value = p->value;
     add_exemplar(p, p->exemplar, out);
     p->state = NEXT_METRIC;
@@ -418,19 +525,18 @@ static void field_series(struct prom_proto *p, struct prom_proto_entry *out)
     struct prom_proto_point rest = {.at = INFINITY, .value = p->count};
     const struct prom_proto_point *point = NULL;
     if (p->field == FIELD_COUNT) {
-        make_raw(p, STR("_count"), BOUND_NONE, 0);
+        new_entry(p, PROM_PROTO_SERIES, STR("_count"), BOUND_NONE, 0, false, out);
     } else if (p->field == FIELD_SUM) {
-        make_raw(p, STR("_sum"), BOUND_NONE, 0);
+        new_entry(p, PROM_PROTO_SERIES, STR("_sum"), BOUND_NONE, 0, false, out);
         done = !histogram && p->n_points == 0;
     } else {
         point = i < p->n_points ? &p->points[i] : &rest;
         done = histogram ? point->at == INFINITY : i + 1 == p->n_points;
-        if (i > 0)
-            put_bound(p->raw.p + p->bound, point->at);
+        if (histogram)
+            new_entry(p, PROM_PROTO_SERIES, STR("_bucket"), BOUND_LE, point->at, i > 0, out);
         else
-            make_raw(p, histogram ? STR("_bucket") : STR(""), histogram ? BOUND_LE : BOUND_QUANT, point->at);
+            new_entry(p, PROM_PROTO_SERIES, STR(""), BOUND_QUANT, point->at, i > 0, out);
     }
-    *out = new_entry(p, PROM_PROTO_SERIES);
     out->value = point ? point->value : p->field == FIELD_COUNT ? p->count : p->sum;
     if (point && point != &rest)
         add_exemplar(p, point->exemplar, out);
@@ -507,8 +613,7 @@ static void histogram_entry(struct prom_proto *p, struct histogram *h, struct pr
 {
     if (p->type == MT_GAUGE_HISTOGRAM)
         h->reset = HISTOGRAM_RESET_GAUGE;
-    make_raw(p, STR(""), BOUND_NONE, 0);
-    *out = new_entry(p, PROM_PROTO_HISTOGRAM);
+    new_entry(p, PROM_PROTO_HISTOGRAM, STR(""), BOUND_NONE, 0, false, out);
     out->histogram = h;
     add_histogram_exemplars(p, out);
 }
@@ -599,10 +704,8 @@ enum err prom_proto_next(struct prom_proto *p, struct prom_proto_entry *out, str
                 *out = (struct prom_proto_entry){.kind = PROM_PROTO_EOF};
                 return OK;
             }
-            make_family_raw(p);
             p->state = START_METRIC;
-            *out = (struct prom_proto_entry){.kind = PROM_PROTO_FAMILY, .raw = buf_view(&p->raw)};
-            return OK;
+            return family_entry(p, out, d);
         }
     }
 }

@@ -10,8 +10,10 @@
  *                         or      HISTOGRAM b, the native one (and the SERIES behind it, where they are asked for)
  *
  *   prom_proto_init(&p, body, &options, &arena);
- *   while ((err = prom_proto_next(&p, &entry, d)) == OK && entry.kind != PROM_PROTO_EOF) {
- *       if (entry.raw is not the raw of the metric that stood here in the last scrape)     one memcmp: no label is read
+ *   for (;;) {
+ *       prom_proto_expect(&p, the raw of what stood here in the last scrape)
+ *       err = prom_proto_next(&p, &entry, d), and ended by an error or PROM_PROTO_EOF
+ *       if (!entry.expected)                               else raw bytes were compared, not made, and no label was read
  *           FAMILY: intern entry.raw as a block; exposition_families(raw, EXPOSITION_PROTO, ..) reads it
  *           others: look entry.raw up, else prom_proto_labels(entry.raw, ..) and intern
  *       entry.value, entry.ts_ms, entry.start_ms, entry.exemplars, entry.histogram
@@ -61,6 +63,7 @@ struct prom_proto_entry {
     enum prom_proto_kind kind;
     bool has_ts;
     bool converted;     /* HISTOGRAM: from a classic one */
+    bool expected;      /* raw equals the bytes given to prom_proto_expect, and is them */
     struct str raw;     /* valid until the next call */
     double value;       /* as it stands in the message: a NaN keeps its bits, as it does for Prometheus */
     int64_t ts_ms;
@@ -101,6 +104,7 @@ struct prom_proto {
     struct prom_proto_native *native;
 
     struct nhcb nhcb;
+    struct str expect; /* of the next entry */
     struct buf raw, gathered;
     size_t bound; /* where in raw the bound of the series yielded last stands; 0: nowhere */
 };
@@ -110,6 +114,12 @@ struct prom_proto {
 void prom_proto_init(struct prom_proto *p, struct str body, const struct prom_proto_options *options,
                      struct arena *arena);
 void prom_proto_release(struct prom_proto *p);
+
+/* What the next entry probably is: the raw of one that was yielded before. A hint: it saves work when it is right. */
+static inline void prom_proto_expect(struct prom_proto *p, struct str raw)
+{
+    p->expect = raw;
+}
 
 /* The next entry. ERR_SYNTAX: the whole body is to be refused; the text is Prometheus' own. */
 enum err prom_proto_next(struct prom_proto *p, struct prom_proto_entry *out, struct diag *d) MUST_USE;

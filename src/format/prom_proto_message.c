@@ -18,6 +18,7 @@
  * Labels are not looked into: the run of label fields is kept as it stands. They are looked at where a metric is not
  * known yet (prom_proto_labels).
  */
+#include <endian.h>
 #include <stdlib.h>
 
 #include "format/prom_proto_int.h"
@@ -96,14 +97,21 @@ enum err wire_varint(struct wire *w, const char *name, uint64_t *out)
     return LIKELY(w->type == WIRE_VARINT) ? varint(w, out) : wrong_type(w, name);
 }
 
+static double double_at(const uint8_t *p)
+{
+    uint64_t bits;
+    double v;
+    memcpy(&bits, p, sizeof(bits));
+    bits = le64toh(bits);
+    memcpy(&v, &bits, sizeof(v));
+    return v;
+}
+
 static enum err fixed64(struct wire *w, double *out)
 {
-    uint64_t v = 0;
     if (w->end - w->p < 8)
         return cut_off(w);
-    for (int i = 0; i < 8; i++)
-        v |= (uint64_t)w->p[i] << (8 * i);
-    memcpy(out, &v, sizeof(*out));
+    *out = double_at(w->p);
     w->p += 8;
     return OK;
 }
@@ -373,6 +381,11 @@ static enum err read_quantile(struct prom_proto *p, struct wire *in)
         return err;
     struct wire w = wire_of(bytes, "Quantile", in->d);
     struct prom_proto_point *q = new_point(p);
+    if (LIKELY(bytes.n == 18 && w.p[0] == 0x09 && w.p[9] == 0x11)) {
+        q->at = double_at(w.p + 1);
+        q->value = double_at(w.p + 10);
+        return OK;
+    }
     while ((err = wire_next(&w)) == OK) {
         if (w.field == 1)
             err = wire_double(&w, "Quantile", &q->at);
@@ -424,6 +437,24 @@ static enum err read_summary(struct prom_proto *p, struct wire *in, struct summa
 
 /* ---- histograms -------------------------------------------------------------------------------------------------- */
 
+/* As every encoder writes a bucket without an exemplar: count, bound. */
+static inline bool plain_bucket(struct str bytes, struct prom_proto_point *out)
+{
+    const uint8_t *p = (const uint8_t *)bytes.p;
+    size_t n = bytes.n;
+    uint64_t count;
+    if (n < 11 || n > 13 || p[0] != 0x08 || p[n - 9] != 0x11 || p[n - 10] >= 128)
+        return false;
+    count = p[1] & 127;
+    for (size_t i = 2; i < n - 9; i++) {
+        if (p[i - 1] < 128)
+            return false;
+        count |= (uint64_t)(p[i] & 127) << (7 * (i - 1));
+    }
+    *out = (struct prom_proto_point){.at = double_at(p + n - 8), .value = (double)count};
+    return true;
+}
+
 static enum err read_bucket(struct prom_proto *p, struct wire *in)
 {
     struct str bytes;
@@ -434,6 +465,8 @@ static enum err read_bucket(struct prom_proto *p, struct wire *in)
         return err;
     struct wire w = wire_of(bytes, "Bucket", in->d);
     struct prom_proto_point *b = new_point(p);
+    if (LIKELY(plain_bucket(bytes, b)))
+        return OK;
     while ((err = wire_next(&w)) == OK) {
         switch (w.field) {
         case 1:
@@ -521,7 +554,7 @@ static enum err read_deltas(struct wire *w, const char *name, struct deltas *out
 
 static enum err take_count(struct wire *w, struct counts *out)
 {
-    double v;
+    double v = 0;
     enum err err = fixed64(w, &v);
     if (err)
         return err;
@@ -745,8 +778,28 @@ static enum err read_field(struct prom_proto *p, struct wire *w, struct metric_m
     }
 }
 
+/* As every encoder writes a counter, gauge or untyped metric that has no more than labels and a value. */
+static inline bool plain_metric(struct prom_proto *p, struct str bytes)
+{
+    static const uint8_t tags[MT_END] = {[MT_COUNTER] = 0x1a, [MT_GAUGE] = 0x12, [MT_UNTYPED] = 0x2a};
+    const uint8_t *at = (const uint8_t *)bytes.p, *end = at + bytes.n;
+    while (end - at > 2 && at[0] == 0x0a && at[1] < 128 && end - at >= 2 + at[1])
+        at += 2 + at[1];
+    if (p->type < 0 || p->type >= MT_END || end - at != 11 || at[0] != tags[p->type] || at[1] != 9 || at[2] != 9)
+        return false;
+    size_t n = (size_t)(at - (const uint8_t *)bytes.p);
+    p->labels = n ? str_from(bytes.p, n) : STR_NONE;
+    p->exemplar = STR_NONE;
+    p->ts_ms = p->start_ms = 0;
+    p->value = double_at(at + 3);
+    p->n_points = 0;
+    return true;
+}
+
 enum err prom_proto_metric(struct prom_proto *p, struct str bytes, struct diag *d)
 {
+    if (LIKELY(plain_metric(p, bytes)))
+        return OK;
     struct wire w = wire_of(bytes, "Metric", d);
     struct metric_message m = {0};
     enum err err;

@@ -41,8 +41,7 @@ static inline bool take_predicted(struct reading *r, const struct prom_proto_ent
     const struct metric *m = intern_get(&r->view, id);
     bool comments = m->flags & METRIC_COMMENT;
 
-    if ((m->context & CONTEXT_KIND) != kind_bits(r) || comments != (entry->kind == PROM_PROTO_FAMILY) ||
-        !str_eq(intern_raw(&r->view, id), entry->raw))
+    if (!entry->expected || comments != (entry->kind == PROM_PROTO_FAMILY))
         return false;
     if (comments) {
         reading_comments(r, id);
@@ -114,6 +113,17 @@ static enum err take_entry(struct reading *r, const struct prom_proto_entry *ent
     return entry->kind == PROM_PROTO_FAMILY ? take_family(r, entry, d) : take_new_series(r, entry, d);
 }
 
+/* The raw bytes that stood here last time, if in a page of this format. */
+static inline struct str expected(const struct reading *r)
+{
+    if (UNLIKELY(r->at >= r->page->n))
+        return STR_NONE;
+    uint32_t id = r->page->positions[r->at] & POSITION_ID;
+    if (UNLIKELY((intern_get(&r->view, id)->context & CONTEXT_KIND) != kind_bits(r)))
+        return STR_NONE;
+    return intern_raw(&r->view, id);
+}
+
 enum err messages_read(struct reading *r, struct diag *d)
 {
     const struct scrape_histograms *h = &r->in->histograms;
@@ -128,6 +138,7 @@ enum err messages_read(struct reading *r, struct diag *d)
 
     prom_proto_init(cursor, r->in->body, &options, &r->p->held);
     for (;;) {
+        prom_proto_expect(cursor, expected(r));
         enum err err = prom_proto_next(cursor, &entry, d);
         if (err != OK || entry.kind == PROM_PROTO_EOF)
             return err;
