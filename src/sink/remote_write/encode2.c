@@ -5,10 +5,11 @@
  *   Sample     = [ 09 value ] [ 10 timestamp ] [ 18 start ]
  *   Metadata   = [ 08 type ] [ 18 help ] [ 20 unit ]
  *
- * A sample is written in two passes. The first turns its labels into numbers, in a scratch buffer, and writes the texts
- * that the batch does not have; the second writes the entry behind them. What a text costs is thus behind the decision
- * whether the sample fits: before it, `bytes` says what labels and metadata take at most if all of it is new. Nothing
- * is ever taken back, but by beginning the batch, and its dictionary, anew.
+ * Most samples have no text that is new to the batch, and are written in place, in one go (write_known). Else a sample
+ * is written in two passes: the first turns its labels into numbers, in a scratch buffer, and writes the texts that the
+ * batch does not have; the second writes the entry behind them (write_entry). What a text costs is thus behind the
+ * decision whether the sample fits: before it, `bytes` says what labels and metadata take at most if all of it is new.
+ * Nothing is ever taken back, but by beginning the batch, and its dictionary, anew.
  *
  * The labels of a scope are turned once for each run and copied from then on, in the stretches that the form names;
  * they are the first texts of a batch, so that their numbers are short. A form with symbols costs an array load and a
@@ -131,6 +132,42 @@ static inline __attribute__((always_inline)) uint8_t *put_symbols(struct run2 *r
     return p;
 }
 
+/* The same where the batch has all texts; NULL: it does not. */
+static inline __attribute__((always_inline)) uint8_t *put_known(struct run2 *r, uint8_t *p, const struct form *f)
+{
+    /* Kept in registers: for all that the compiler knows the bytes that are written may be any of these. */
+    const uint32_t *by_id = r->d->by_id, *own = form_symbols(f), *offsets = r->e->scope_offsets;
+    const uint8_t *scope_refs = r->scope_refs;
+    const uint32_t generation = r->d->generation, name_label = r->name_label, n_ops = f->n_ops;
+    const uint32_t number_mask = (1u << SYMBOL_NUMBER_BITS) - 1;
+    uint32_t name_value = 0, name_symbol = 0;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < n_ops; i++) {
+        struct form_op op = f->ops[i];
+        for (uint32_t k = op.bytes; k > 0; k--, own += 2) {
+            uint32_t name = by_id[own[0]], value = by_id[own[1]];
+            if (UNLIKELY(name >> SYMBOL_NUMBER_BITS != generation || value >> SYMBOL_NUMBER_BITS != generation))
+                return NULL;
+            name &= number_mask;
+            value &= number_mask;
+            if (name == name_label) {
+                name_value = value;
+                name_symbol = own[1];
+            }
+            p = put_ref(put_ref(p, name), value);
+        }
+        at += op.skip;
+        uint32_t from = offsets[at];
+        at += op.take;
+        uint32_t n = offsets[at] - from;
+        encode_copy(p, scope_refs + from, n);
+        p += n;
+    }
+    r->name = name_value;
+    r->name_symbol = name_symbol;
+    return p;
+}
+
 static inline __attribute__((always_inline)) uint32_t number_of(struct run2 *r, const uint8_t *text, uint32_t n)
 {
     struct str s = str_from((const char *)text, n);
@@ -232,15 +269,20 @@ static uint8_t *put_number(uint8_t *p, uint8_t tag, uint32_t number)
     return put_ref(p, number);
 }
 
-static __attribute__((noinline)) void say(struct run2 *r)
+static const struct block_family *family_of(struct run2 *r)
+{
+    if (!r->name)
+        return NULL;
+    return block_family_of(&r->e->blocks, r->said.block, r->name_symbol, dictionary_text_of(r->d, r->name));
+}
+
+/* From here on series have the name of the one at hand. */
+static __attribute__((noinline)) void say_family(struct run2 *r, const struct block_family *f)
 {
     struct said *said = &r->said;
     const struct symbols *symbols = &r->e->symbols;
     said->name = r->name;
     said->n = 0;
-    const struct block_family *f = NULL;
-    if (r->name)
-        f = block_family_of(&r->e->blocks, said->block, r->name_symbol, dictionary_text_of(r->d, r->name));
     if (!f)
         return;
     uint32_t help = f->help ? dictionary_symbol(symbols, r->d, f->help, &r->p) : 0;
@@ -252,6 +294,21 @@ static __attribute__((noinline)) void say(struct run2 *r)
     said->bytes[0] = 0x2a;
     said->bytes[1] = (uint8_t)(p - said->bytes - 2);
     said->n = (uint32_t)(p - said->bytes);
+}
+
+static void say(struct run2 *r)
+{
+    say_family(r, family_of(r));
+}
+
+/* The same unless it would write a text. */
+static bool say_known(struct run2 *r)
+{
+    const struct block_family *f = family_of(r);
+    if (f && ((f->help && !dictionary_knows(r->d, f->help)) || (f->unit && !dictionary_knows(r->d, f->unit))))
+        return false;
+    say_family(r, f);
+    return true;
 }
 
 /* ---- entries ----------------------------------------------------------------------------------------------------- */
@@ -328,11 +385,62 @@ static inline __attribute__((always_inline)) uint8_t *put_series(uint8_t *p, con
     return p + said->n;
 }
 
+static inline void note_batch_time(struct part *part, int64_t ts_ms)
+{
+    if (part->counts.samples == 0 || part->counts.last_ms < ts_ms || part->counts.first_ms > ts_ms)
+        encode_note_time(&part->counts, ts_ms);
+}
+
 /* From here on samples stand under another block. */
 static void enter_block(struct run2 *r, const struct batch *b, uint32_t metric)
 {
     r->last = metric == METRIC_NONE ? NULL : blocks_get(&r->e->blocks, b->metrics, metric, r->last);
     r->said = (struct said){.block = r->last && r->last->n ? r->last : NULL};
+}
+
+/* Two passes. */
+static __attribute__((noinline)) uint8_t *write_entry(struct remote_write *rw, struct run2 *r, const struct batch *b,
+                                                      const struct sample *s, const struct form *f, size_t bytes,
+                                                      struct part *part)
+{
+    struct buf *refs = &rw->two.refs;
+    r->p = part->p;
+    if (UNLIKELY(!r->scope_refs))
+        make_scope_refs(r);
+    if (UNLIKELY(refs->cap < bytes))
+        buf_reserve(refs, bytes);
+    uint8_t *begin = (uint8_t *)refs->p;
+    r->name = r->name_symbol = 0;
+    uint8_t *end = f->kind == FORM_SERIES ? put_symbols(r, begin, f) : put_compact(r, begin, f, b->metrics, s->metric);
+    if (r->said.block && r->name != r->said.name)
+        say(r);
+    uint8_t *p;
+    if (LIKELY(s->side == SIDE_NONE)) {
+        struct stamp stamp = stamp_of(b->ts_ms);
+        p = encode_sample(r->p + 2, s->value, &stamp);
+    } else {
+        make_tail(rw, r, b, s, part);
+        memcpy(r->p + 2, rw->two.tail.p, rw->two.tail.n);
+        p = r->p + 2 + rw->two.tail.n;
+    }
+    return close_entry(r->p, put_series(p, begin, (size_t)(end - begin), &r->said));
+}
+
+/* In place; NULL: something is new to the batch, or unusual, and nothing was written that counts. */
+static inline __attribute__((always_inline)) uint8_t *
+write_known(struct run2 *r, const struct sample *s, const struct form *f, struct part *part, const struct stamp *stamp)
+{
+    uint8_t *entry = part->p;
+    uint8_t *head = encode_sample(entry + 2, s->value, stamp);
+    uint8_t *end = put_known(r, head + 2, f);
+    if (UNLIKELY(!end || end - head >= 2 + 128))
+        return NULL;
+    if (r->said.block && r->name != r->said.name && !say_known(r))
+        return NULL;
+    head[0] = 0x0a;
+    head[1] = (uint8_t)(end - head - 2);
+    memcpy(end, r->said.bytes, sizeof(r->said.bytes));
+    return close_entry(entry, end + r->said.n);
 }
 
 bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct batch *b, const struct batch_run *run,
@@ -342,7 +450,6 @@ bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct bat
     struct run2 r = {.e = &rw->two, .d = d, .sf = forms_scope(forms, run->scope)};
     const struct batch_block *next = b->blocks + run->first_block, *no_more = next + run->n_blocks;
     const struct sample *samples = b->samples + run->first;
-    struct buf *refs = &rw->two.refs;
     struct stamp batch_stamp = stamp_of(b->ts_ms);
     uint32_t names = run->scope->names;
     size_t around = (size_t)r.sf->bytes + ENTRY_SLACK;
@@ -376,29 +483,12 @@ bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct bat
                 continue;
         }
 
-        r.p = part->p;
-        if (UNLIKELY(!r.scope_refs))
-            make_scope_refs(&r);
-        if (UNLIKELY(refs->cap < bytes))
-            buf_reserve(refs, bytes);
-        uint8_t *begin = (uint8_t *)refs->p;
-        r.name = r.name_symbol = 0;
-        uint8_t *end =
-            f->kind == FORM_SERIES ? put_symbols(&r, begin, f) : put_compact(&r, begin, f, b->metrics, s->metric);
-        if (r.said.block && r.name != r.said.name)
-            say(&r);
-        if (LIKELY(s->side == SIDE_NONE)) {
-            uint8_t *p = encode_sample(r.p + 2, s->value, &batch_stamp);
-            part->p = close_entry(r.p, put_series(p, begin, (size_t)(end - begin), &r.said));
-            if (UNLIKELY(part->counts.samples == 0 || part->counts.last_ms < b->ts_ms ||
-                         part->counts.first_ms > b->ts_ms))
-                encode_note_time(&part->counts, b->ts_ms);
-        } else {
-            make_tail(rw, &r, b, s, part);
-            memcpy(r.p + 2, rw->two.tail.p, rw->two.tail.n);
-            uint8_t *p = r.p + 2 + rw->two.tail.n;
-            part->p = close_entry(r.p, put_series(p, begin, (size_t)(end - begin), &r.said));
-        }
+        uint8_t *p = NULL;
+        if (LIKELY(f->kind == FORM_SERIES && s->side == SIDE_NONE && r.scope_refs))
+            p = write_known(&r, s, f, part, &batch_stamp);
+        if (LIKELY(s->side == SIDE_NONE))
+            note_batch_time(part, b->ts_ms);
+        part->p = p ? p : write_entry(rw, &r, b, s, f, bytes, part);
         part->counts.samples++;
         part->samples_left--;
         part->counts.read++;

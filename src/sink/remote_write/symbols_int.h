@@ -78,6 +78,11 @@ static inline uint32_t dictionary_symbol(const struct symbols *s, struct diction
     return dictionary_symbol_slow(s, d, id, p);
 }
 
+static inline bool dictionary_knows(const struct dictionary *d, uint32_t id)
+{
+    return d->by_id[id] >> SYMBOL_NUMBER_BITS == d->generation;
+}
+
 static inline struct str dictionary_text_of(const struct dictionary *d, uint32_t number)
 {
     return str_from((const char *)d->base + d->places[number].at, d->places[number].n);
