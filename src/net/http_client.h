@@ -97,8 +97,9 @@ struct http_request {
 };
 
 /* One request at a time per peer. Redirects are followed as Go does where the options say so: up to 10, 301 to 303
- * become GET; credentials and secret headers are left out from the first hop on that leaves the host or falls back to
- * http. */
+ * become GET; credentials and secret headers are left out from the first hop on that leaves the host (names below it
+ * are part of it) or falls back to http. A request whose OAuth 2 token is refused with 401 is sent once more with
+ * another. */
 void http_start(struct http_peer *p, struct http_request *r);
 /* Ends it; done is called with ERR_CANCELED, later. Nothing when r does not run. */
 void http_cancel(struct http_peer *p, struct http_request *r);

@@ -28,21 +28,17 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/num.h"
-#include "base/quote.h"
 #include "net/credentials.h"
 #include "net/http_client_int.h"
 #include "net/jwt.h"
-#include "wire/tree.h"
+#include "net/oauth2_answer.h"
 
 enum {
     FETCH_TIMEOUT_MS = 30 * 1000,
     MAX_ANSWER_BYTES = 1 << 20,
-    MAX_TOKEN_BYTES = 64 * 1024,
     EXPIRY_DELTA_MS = 10 * 1000,
     FAILURE_KEPT_MS = 1000,
     REFUSALS_APART_MS = 60 * 1000,
-    MAX_SHOWN = 200,
 };
 
 enum style { STYLE_UNKNOWN, STYLE_HEADER, STYLE_FORM };
@@ -181,141 +177,27 @@ static void fetch_failed(struct oauth2_source *s, enum err err)
 
 /* ---- the answer ---- */
 
-struct grant {
-    struct buf token, type;
-    double expires_s; /* 0: never */
-};
-
-static void grant_release(struct grant *g)
-{
-    wipe(&g->token);
-    buf_release(&g->token);
-    buf_release(&g->type);
-}
-
-static void take_field(struct grant *g, struct str name, struct str value)
-{
-    if (str_eq_c(name, "access_token")) {
-        buf_clear(&g->token);
-        buf_str(&g->token, value);
-    } else if (str_eq_c(name, "token_type")) {
-        buf_clear(&g->type);
-        buf_str(&g->type, value);
-    } else if (str_eq_c(name, "expires_in")) {
-        if (num_parse_double(value, &g->expires_s) != OK)
-            g->expires_s = 0;
-    }
-}
-
-/* a=b&c=d, with + for a space. */
-static void take_form(struct grant *g, struct str text)
-{
-    AUTO_BUF spaced = {0};
-    buf_str(&spaced, text);
-    for (size_t i = 0; i < spaced.n; i++)
-        spaced.p[i] = spaced.p[i] == '+' ? ' ' : spaced.p[i];
-    struct str rest = buf_view(&spaced), pair, name, value;
-    while (rest.n) {
-        AUTO_BUF n = {0};
-        AUTO_BUF v = {0};
-        str_cut(rest, '&', &pair, &rest);
-        str_cut(pair, '=', &name, &value);
-        http_percent_decode(&n, name);
-        http_percent_decode(&v, value);
-        take_field(g, buf_view(&n), buf_view(&v));
-    }
-    wipe(&spaced);
-}
-
-static void take_json(struct grant *g, const struct node *root)
-{
-    for (const struct node *n = root->first; n; n = n->next) {
-        if (n->kind == NODE_STRING || n->kind == NODE_NUMBER)
-            take_field(g, n->key, n->text);
-    }
-}
-
-/* The words of a refusal: what the server calls it, or the first bytes that it sent. */
-static enum err refusal(struct oauth2_source *s, const struct http_response *response, const struct node *root)
-{
-    AUTO_BUF text = {0};
-    const struct node *code = root ? node_find(root, "error") : NULL;
-    const struct node *why = root ? node_find(root, "error_description") : NULL;
-    struct str body = buf_view(response->body);
-    buf_c(&text, "oauth2: ");
-    if (code && code->kind == NODE_STRING) {
-        buf_quote(&text, str_from(code->text.p, code->text.n < MAX_SHOWN ? code->text.n : MAX_SHOWN));
-    } else {
-        buf_printf(&text, "cannot fetch token: status %d, response: ", response->status);
-        buf_quote(&text, str_from(body.p, body.n < MAX_SHOWN ? body.n : MAX_SHOWN));
-    }
-    if (code && why && why->kind == NODE_STRING) {
-        buf_char(&text, ' ');
-        buf_quote(&text, str_from(why->text.p, why->text.n < MAX_SHOWN ? why->text.n : MAX_SHOWN));
-    }
-    return diag_set(&s->failure, ERR_AUTH, "%s", text.p);
-}
-
-/* As golang's oauth2 writes the kind of a token into a request. */
-static struct str kind_of(struct str type)
-{
-    static const char *const known[] = {"Bearer", "MAC", "Basic"};
-    for (size_t i = 0; i < COUNT_OF(known); i++) {
-        if (str_eq_nocase(type, str_c(known[i])))
-            return str_c(known[i]);
-    }
-    return type.n ? type : STR("Bearer");
-}
-
-static enum err keep(struct oauth2_source *s, const struct grant *g)
+static void keep(struct oauth2_source *s, const struct oauth2_token *g)
 {
     uint64_t now = loop_now_ms(s->client->loop);
-    if (g->token.n == 0)
-        return diag_set(&s->failure, ERR_AUTH, "oauth2: server response missing access_token");
-    if (g->token.n > MAX_TOKEN_BYTES)
-        return diag_set(&s->failure, ERR_LIMIT, "oauth2: the access token is larger than %d bytes", MAX_TOKEN_BYTES);
     wipe(&s->token);
-    buf_str(&s->token, kind_of(buf_view(&g->type)));
-    buf_char(&s->token, ' ');
-    buf_str(&s->token, buf_view(&g->token));
+    buf_str(&s->token, buf_view(&g->authorization));
     s->renew_ms = s->expires_ms = UINT64_MAX;
-    if (g->expires_s > 0 && g->expires_s < 1e9) {
-        uint64_t life_ms = (uint64_t)(g->expires_s * 1000);
-        s->expires_ms = now + life_ms;
-        s->renew_ms = now + life_ms - life_ms / 10;
+    if (g->life_ms) {
+        s->expires_ms = now + g->life_ms;
+        s->renew_ms = s->expires_ms - g->life_ms / 10;
     }
-    return OK;
 }
 
 static enum err take_answer(struct oauth2_source *s, const struct http_response *response)
 {
-    struct arena arena = {0};
-    struct node *root = NULL;
-    struct grant g = {0};
-    struct str kind, rest;
-    str_cut(response->content_type, ';', &kind, &rest);
-    kind = str_trim(kind);
-    bool form =
-        s->options.grant == OAUTH2_CLIENT_CREDENTIALS &&
-        (str_eq_nocase(kind, STR("application/x-www-form-urlencoded")) || str_eq_nocase(kind, STR("text/plain")));
-    bool good = response->status >= 200 && response->status <= 299;
-    enum err err = OK;
-    if (!form && tree_parse_json(buf_view(response->body), "token", &arena, &root, NULL) != OK)
-        root = NULL;
-    if (root && root->kind != NODE_MAPPING)
-        root = NULL;
-    if (!good || (root && node_find(root, "error")))
-        err = refusal(s, response, root);
-    else if (form)
-        take_form(&g, buf_view(response->body));
-    else if (root)
-        take_json(&g, root);
-    else
-        err = diag_set(&s->failure, ERR_AUTH, "oauth2: cannot parse json: the token server's answer is no object");
+    struct oauth2_token g = {0};
+    bool form = s->options.grant == OAUTH2_CLIENT_CREDENTIALS;
+    enum err err =
+        oauth2_answer_parse(response->status, response->content_type, buf_view(response->body), form, &g, &s->failure);
     if (!err)
-        err = keep(s, &g);
-    grant_release(&g);
-    arena_release(&arena);
+        keep(s, &g);
+    oauth2_token_release(&g);
     return err;
 }
 
