@@ -785,7 +785,8 @@ static inline bool plain_metric(struct prom_proto *p, struct str bytes)
     const uint8_t *at = (const uint8_t *)bytes.p, *end = at + bytes.n;
     while (end - at > 2 && at[0] == 0x0a && at[1] < 128 && end - at >= 2 + at[1])
         at += 2 + at[1];
-    if (p->type < 0 || p->type >= MT_END || end - at != 11 || at[0] != tags[p->type] || at[1] != 9 || at[2] != 9)
+    if (p->type < 0 || p->type >= MT_END || !tags[p->type] || end - at != 11 || at[0] != tags[p->type] || at[1] != 9 ||
+        at[2] != 9)
         return false;
     size_t n = (size_t)(at - (const uint8_t *)bytes.p);
     p->labels = n ? str_from(bytes.p, n) : STR_NONE;

@@ -132,22 +132,50 @@ static void print_entry(struct buf *out, const struct prom_proto_entry *e, struc
 
 static const struct prom_proto_options plain = {.exemplars = true};
 
-static void expect(const struct buf *body, const struct prom_proto_options *options, const char *want)
+#define ENTRIES_MAX 64
+
+struct known {
+    struct str raw[ENTRIES_MAX];
+    size_t n;
+};
+
+/* One reading; entry i is said to be known->raw[i + shift]. */
+static void read_body(struct prom_proto *p, const struct buf *body, const struct prom_proto_options *options,
+                      struct known *known, int shift, struct arena *a, const char *want)
 {
-    struct prom_proto p = {0};
     struct prom_proto_entry e;
-    struct arena a = {0};
     struct diag d = {0};
     AUTO_BUF out = {0};
-    prom_proto_init(&p, buf_view(body), options, &a);
-    while (!d.text[0] && prom_proto_next(&p, &e, &d) == OK && e.kind != PROM_PROTO_EOF) {
-        print_entry(&out, &e, &a, &d);
+    bool first = known->n == 0;
+    prom_proto_init(p, buf_view(body), options, a);
+    for (size_t i = 0;; i++) {
+        struct str hint = !first && i + (size_t)shift < known->n ? known->raw[i + (size_t)shift] : STR_NONE;
+        prom_proto_expect(p, hint);
+        if (d.text[0] || prom_proto_next(p, &e, &d) || e.kind == PROM_PROTO_EOF)
+            break;
+        assert_true(e.expected == (hint.n > 0 && str_eq(hint, e.raw)));
+        assert_true(first || shift || e.expected);
+        if (first && i < ENTRIES_MAX)
+            known->raw[known->n++] = str_dup(a, e.raw);
+        print_entry(&out, &e, a, &d);
         if (!d.text[0])
             buf_char(&out, '\n');
     }
     if (d.text[0])
         buf_printf(&out, "error: %s", d.text);
     assert_string_equal(out.p ? out.p : "", want);
+}
+
+/* Read anew, then knowing what comes, then with hints that are wrong. */
+static void expect(const struct buf *body, const struct prom_proto_options *options, const char *want)
+{
+    struct prom_proto p = {0};
+    struct known known = {0};
+    struct arena a = {0};
+    read_body(&p, body, options, &known, 0, &a, want);
+    read_body(&p, body, options, &known, 0, &a, want);
+    read_body(&p, body, options, &known, 1, &a, want);
+    read_body(&p, body, options, &known, 2, &a, want);
     prom_proto_release(&p);
     arena_release(&a);
 }
@@ -376,6 +404,22 @@ static void errors_are_the_originals(void **state)
     expect(&(struct buf){0}, &plain, "");
 }
 
+/* A message that looks like the plain one of another type, but for its tag. */
+static void plain_metrics_have_their_own_tag(void **state)
+{
+    (void)state;
+    for (int type = COUNTER; type <= GAUGE_HISTOGRAM; type++) {
+        AUTO_BUF body = {0};
+        AUTO_BUF family = {0};
+        proto_append_bytes(&family, 1, STR("a"));
+        proto_append_u64(&family, 3, (uint64_t)type);
+        proto_append_bytes(&family, 4, STR("\x00\x09\x09\0\0\0\0\0\0\0\0"));
+        proto_append_varint(&body, family.n);
+        buf_str(&body, buf_view(&family));
+        expect(&body, &plain, "error: proto: Metric: illegal tag 0 (wire type 0)");
+    }
+}
+
 static void a_family_without_metrics_is_not_there(void **state)
 {
     (void)state;
@@ -414,6 +458,7 @@ int main(void)
         cmocka_unit_test(raw_bytes_are_an_identity),
         cmocka_unit_test(labels_in_two_places_are_brought_together),
         cmocka_unit_test(errors_are_the_originals),
+        cmocka_unit_test(plain_metrics_have_their_own_tag),
         cmocka_unit_test(a_family_without_metrics_is_not_there),
         cmocka_unit_test(any_bytes_may_be_called_raw),
     };
