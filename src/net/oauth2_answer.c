@@ -136,7 +136,7 @@ enum err oauth2_answer_parse(int status, struct str content_type, struct str bod
     struct fields f = {0};
     bool form = forms && is_form(content_type);
     enum err err = OK;
-    if (!form && (tree_parse_json(body, "token", &arena, &root, NULL) != OK || root->kind != NODE_MAPPING))
+    if (!form && (tree_parse_json(body, "token", &arena, &root, NULL) != OK || !root || root->kind != NODE_MAPPING))
         root = NULL;
     if (status < 200 || status > 299 || (root && node_find(root, "error")))
         err = refusal(status, body, root, d);

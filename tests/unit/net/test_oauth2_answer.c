@@ -61,6 +61,7 @@ static void refusals_have_words(void **state)
     assert_refused(200, "", "{\"access_token\":5.5.}",
                    "oauth2: cannot parse json: the token server's answer is no object");
     assert_refused(200, "", "[\"sesame\"]", "oauth2: cannot parse json: the token server's answer is no object");
+    assert_refused(200, "", "", "oauth2: cannot parse json: the token server's answer is no object");
     assert_refused(200, "text/plain", "nothing", "oauth2: server response missing access_token");
 }
 
