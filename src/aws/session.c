@@ -19,6 +19,7 @@
  */
 #include "aws/session_int.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -578,6 +579,7 @@ void session_free(struct aws_session_full *s)
         counter_release(counters, s->expiry);
     counter_release(counters, s->succeeded);
     counter_release(counters, s->failed);
+    OPENSSL_cleanse((char *)s->config.secret_key.p, s->config.secret_key.n);
     arena_release(&s->arena);
     free(s);
 }

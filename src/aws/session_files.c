@@ -7,6 +7,7 @@
  * exist or may not be read. A name that begins with ~/ is below the home directory. Files are read again at each search
  * for keys: people and programs write new keys into them.
  */
+#include <openssl/crypto.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -115,6 +116,11 @@ void session_files_free(struct session_files *files)
 {
     if (!files)
         return;
+    for (size_t i = 0; i < files->profiles.n; i++) { /* keys are among them */
+        struct str value = files->profiles.entries[i].value;
+        if (value.n)
+            OPENSSL_cleanse((char *)value.p, value.n);
+    }
     profiles_release(&files->profiles);
     arena_release(&files->arena);
     free(files);

@@ -385,6 +385,18 @@ static void test_a_role_that_may_not_be_assumed(void **state)
     expect_failure(w, "not authorized to perform sts:AssumeRole");
 }
 
+/* An endpoint that somebody has named stands, whatever host the FIPS key would choose. */
+static void test_fips_does_not_move_a_named_endpoint(void **state)
+{
+    (void)state;
+    struct aws_world *w = world_with_sts();
+    struct aws_config config = {
+        .access_key = STR("A"), .secret_key = STR("s"), .role_arn = STR("arn:r"), .use_fips_sts_endpoint = true};
+
+    aws_world_start(w, &config);
+    expect_keys(w, "ROLE1");
+}
+
 /* ---- processes ---- */
 
 static struct aws_world *world_with_process(const char *script)
@@ -549,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_web_identity_fails),
         cmocka_unit_test(test_roles_on_roles),
         cmocka_unit_test(test_a_role_that_may_not_be_assumed),
+        cmocka_unit_test(test_fips_does_not_move_a_named_endpoint),
         cmocka_unit_test(test_process),
         cmocka_unit_test(test_process_that_fails),
         cmocka_unit_test(test_words_of_a_process),

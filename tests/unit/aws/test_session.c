@@ -179,6 +179,18 @@ static void test_refused_keys_are_replaced_at_once_but_not_in_a_row(void **state
     aws_session_refused(w->session);
     world_for(w->loop, 100);
     assert_int_equal(w->n_told, 2);
+    /* keys that are refused whatever they are: less and less often */
+    struct aws_session_full *s = CONTAINER_OF(w->session, struct aws_session_full, base);
+    uint64_t waits[8];
+    for (int i = 0; i < 8; i++) {
+        waits[i] = s->refused_wait_ms;
+        s->refused_ms -= s->refused_wait_ms;
+        aws_session_refused(w->session);
+        world_until(w->loop, w->n_told == 3 + i);
+    }
+    assert_int_equal(waits[0], 5000);
+    assert_int_equal(waits[1], 10000);
+    assert_int_equal(waits[7], 300000);
     aws_world_free(w);
 }
 
