@@ -77,6 +77,7 @@ SECTIONS = {
         "metric_relabel_configs": "[{action: drop, source_labels: [a]}]", **LIMITS, **NAMES, **HISTOGRAMS,
         "static_configs": "[{targets: ['a:1']}]", "file_sd_configs": "[{files: [a.json]}]",
         "http_sd_configs": "[{url: 'http://x'}]", "dns_sd_configs": "[{names: [a]}]",
+        "ecs_task_sd_configs": "[{refresh_interval: 1m}]", "cloudmap_sd_configs": "[{namespaces: [a]}]",
         "ec2_sd_configs": "[{region: r}]", "ecs_sd_configs": "[{region: r}]", "aws_sd_configs": "[{role: ec2}]",
         **{f"{k}_sd_configs": f"[{{{v}}}]" for k, v in OTHER_SD.items()}}, [("config/config.go", "ScrapeConfig")]),
     "static_configs": (["scrape_configs:\n- job_name: x\n  static_configs:\n  - @\n"],
@@ -100,6 +101,19 @@ SECTIONS = {
                        {**AWS, "role": lambda: "scrape_configs:\n- job_name: x\n  aws_sd_configs: [{role: ecs}]\n",
                         "filters": "[{name: a, values: [b]}]", "clusters": "[a]"},
                        [("discovery/aws/aws.go", "SDConfig")]),
+    "ecs_task_sd_configs": (["scrape_configs:\n- job_name: x\n  ecs_task_sd_configs:\n  - {@}\n"],
+                            {"refresh_interval": "1m", "port_label": "a", "metrics_path_label": "b",
+                             "containers": "[{ports: [1]}]"}, [("ours:prometheus_ours.c", "task_fields")]),
+    "ecs_task_sd_configs: containers": (
+        ["scrape_configs:\n- job_name: x\n  ecs_task_sd_configs:\n  - containers: [{@}]\n"],
+        {"name": "a.*, ports: [1]", "ports": "[1, 2]", "metrics_path": "/m, ports: [1]"},
+        [("ours:prometheus_ours.c", "containers_fields")]),
+    "cloudmap_sd_configs": (["scrape_configs:\n- job_name: x\n  cloudmap_sd_configs:\n  - {@}\n"], {
+        "namespaces": "[a, b]", **{k: f"{v}, namespaces: [a]" for k, v in {
+            "refresh_interval": "1m", "health_status": "HEALTHY", "request_concurrency": 3, "region": "r",
+            "endpoint": "http://aws", "access_key": "a, secret_key: b", "secret_key": "b, access_key: a",
+            "profile": "p", "role_arn": "a", "external_id": "e"}.items()}},
+        [("ours:prometheus_ours.c", "cloudmap_fields")]),
     "relabel_configs": (["scrape_configs:\n- job_name: x\n  relabel_configs:\n  - @\n",
                          "scrape_configs:\n- job_name: x\n  metric_relabel_configs:\n  - @\n",
                          "remote_write:\n- url: http://x\n  write_relabel_configs:\n  - @\n"],
@@ -185,10 +199,15 @@ def read_tables(problem):
 
 
 def original_keys(modules, structures):
-    """The keys that the tags of these Go structures give, and what stands in for an inlined list of discoveries."""
+    """The keys that the tags of these Go structures give; for what is ours, those of our own tables of fields."""
     keys = set()
     for where, name in structures:
         module, _, path = where.rpartition(":")
+        if module == "ours":
+            text = (ROOT / "src" / "config" / path).read_text()
+            body = re.search(name + r"\[\] = \{\n(.*?)\n\};", text, re.S).group(1)
+            keys |= set(re.findall(r'\.key = "([a-z0-9_]+)"', body))
+            continue
         text = (modules[module or "prometheus"] / path).read_text()
         body = re.search(r"\ntype " + name + r" struct \{[^\n]*\n(.*?)\n\}", text, re.S).group(1)
         keys |= {k for k in re.findall(r'yaml:"([a-z0-9_]+)', body)}
@@ -221,7 +240,7 @@ def rows(problem, modules):
         if heading == "scrape_configs":
             known |= discoveries(modules["prometheus"])
         for key in sorted(known - set(table)):
-            problem(f"{heading}: the original's {key} has no row")
+            problem(f"{heading}: {key} has no row")
         for key in sorted(set(table) ^ set(values)):
             problem(f"{heading}: {key} has a row and no value here, or the other way about")
         for key in sorted(set(table) & set(values)):
