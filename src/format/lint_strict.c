@@ -43,6 +43,7 @@ struct strict {
     struct arena scratch; /* of one line */
     struct lint_report *out;
     uint32_t line;
+    size_t line_n; /* its length */
     bool ended;
 
     struct hashes names; /* of families, and of the samples that they may have */
@@ -70,6 +71,7 @@ static void say(struct strict *s, size_t col, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    col = col < s->line_n ? col : s->line_n;
     lint_add(s->out, s->line, (uint32_t)col + 1, str_dup(s->arena, s->name), str_dup(s->arena, str_c(text)));
 }
 
@@ -537,6 +539,7 @@ void lint_strict(struct str body, struct arena *a, struct lint_report *out)
     while (more.n) {
         bool whole = str_cut(more, '\n', &line, &more);
         s.line++;
+        s.line_n = line.n;
         take_line(&s, line);
         if (!whole && !s.ended)
             say(&s, line.n, "the line does not end");

@@ -190,7 +190,7 @@ static void run_check(struct work *w)
     char setting[80];
 
     snprintf(setting, sizeof(setting), "$2b$%s", c->hash + at);
-    const char *got = crypt_r(c->password, setting, data);
+    const char *got = crypt_rn(c->password, setting, data, sizeof(*data));
     c->good = got && strlen(got) == n + 4 && CRYPTO_memcmp(got + 4, c->hash + at, n) == 0 && c->user_known;
     explicit_bzero(data, sizeof(*data));
     free(data);
