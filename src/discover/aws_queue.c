@@ -156,8 +156,7 @@ static void on_answer(struct aws_call *call, const struct aws_answer *a)
     count(q, j->operation, a->attempts ? a->attempts : 1);
     unlink_running(j);
     if (a->err) {
-        diag_set(&d, a->err, "%s: %s", j->operation, a->diag.text);
-        end_job(j, a->err, a->code, &d);
+        end_job(j, a->err, a->code, &a->diag);
         return;
     }
     buf_clear(&j->token);

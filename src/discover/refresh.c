@@ -5,8 +5,8 @@
  *                     +------------------------------------+
  *
  * A refresh that takes longer than its interval is followed by the next one at once, as a ticker of the original would
- * have it. A lasting failure is logged when its words change and otherwise once in ten minutes: with an interval of a
- * second the log would hold nothing else.
+ * have it. A lasting failure is logged again after ten minutes, after one when its words have changed (some hold an id
+ * of the request): with an interval of a second the log would hold nothing else.
  *
  * The original counts durations in a summary and a histogram; quantiles of the summary are left out.
  */
@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-enum { LOG_AGAIN_MS = 10 * 60 * 1000 };
+enum { LOG_OTHER_MS = 60 * 1000, LOG_AGAIN_MS = 10 * 60 * 1000 };
 
 static void open_counters(struct refresh *r)
 {
@@ -77,19 +77,20 @@ static void end(struct refresh *r)
 
 static void log_failure(struct refresh *r)
 {
-    uint64_t hash = hash_bytes(str_c(r->error.text));
-    uint32_t suppressed = 0;
+    uint64_t hash = hash_bytes(str_c(r->error.text)), now_ms = clock_mono_ms();
     char text[800];
 
-    if (hash != r->logged)
-        r->limit = (struct log_limit){0};
-    if (!log_allow(&r->limit, LOG_AGAIN_MS, &suppressed))
+    if (r->logged && now_ms - r->logged_ms < (r->logged == hash ? LOG_AGAIN_MS : LOG_OTHER_MS)) {
+        r->unlogged++;
         return;
-    r->logged = hash;
+    }
     diag_format(&r->error, text, sizeof(text));
     log_error(r->env.log, "Unable to refresh target groups", F_C("discovery", r->mechanism), F_C("config", r->config),
-              F_C("err", text), F_INT("repeats", suppressed),
+              F_C("err", text), F_INT("unlogged", r->unlogged),
               F_C("next", r->status.last_refresh_ms ? "the last good targets stay" : "there are no targets yet"));
+    r->logged = hash;
+    r->logged_ms = now_ms;
+    r->unlogged = 0;
 }
 
 static void note_failure(struct refresh *r, const struct diag *d)

@@ -27,8 +27,8 @@ struct refresh {
     struct counter_histogram *duration;
     struct discover_status status;
     struct diag error; /* of the last refresh */
-    struct log_limit limit;
-    uint64_t logged; /* hash of the error that was logged last */
+    uint64_t logged, logged_ms; /* hash of the error that was logged last, and when; 0: none since all was well */
+    uint32_t unlogged;
 };
 
 /* Begins from a timer: never from inside. */

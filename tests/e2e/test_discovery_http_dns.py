@@ -33,7 +33,9 @@ def make_prometheus(tmp_path):
 
     def make(c, **options):
         made.append(Prometheus(tmp_path / f"prometheus{len(made)}", c, **options))
-        return made[-1].start()
+        p = made[-1].start()
+        until(lambda: p.get("/-/ready")[0] == 200, "Prometheus is ready")
+        return p
 
     yield make
     for p in made:

@@ -81,7 +81,8 @@ static void answer_due(struct timer *t)
         a.status = 400;
         a.code = str_c(out.code);
         a.message = str_c(out.message);
-        a.err = diag_set(&a.diag, ERR_NET, "%s: %s", out.code, out.message ? out.message : "no");
+        a.err = diag_set(&a.diag, ERR_NET, "%s %s: %s: %s", call->service->name, call->operation, out.code,
+                         out.message ? out.message : "no");
     }
     free(c);
     call->done(call, &a);

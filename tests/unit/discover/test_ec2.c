@@ -233,7 +233,7 @@ static void test_failures_keep_the_last_targets(void **state)
     b->fault = "RequestLimitExceeded";
     world_until(b->loop, status_of(b).failures >= 2);
     int updates = b->updates;
-    assert_str_c(status_of(b).last_error, "DescribeInstances: RequestLimitExceeded: no");
+    assert_str_c(status_of(b).last_error, "ec2 DescribeInstances: RequestLimitExceeded: no");
     b->fault = NULL;
     b->pages[0] = "<item><instancesSet>";
     uint64_t failures = status_of(b).failures;

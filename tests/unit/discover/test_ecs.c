@@ -246,7 +246,7 @@ static void test_a_cluster_that_is_not_there(void **state)
     start(b);
     world_until(b->loop, b->updates == 1);
     assert_int_equal(b->n_targets, 1);
-    assert_non_null(strstr(status_of(b).last_error.p, "ListTasks: ClusterNotFoundException: Cluster not found."));
+    assert_non_null(strstr(status_of(b).last_error.p, "ecs ListTasks: ClusterNotFoundException: Cluster not found."));
     close_bench(b);
 }
 
