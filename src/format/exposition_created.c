@@ -11,7 +11,6 @@
  */
 #include <math.h>
 
-#include "base/mem.h"
 #include "format/exposition.h"
 
 struct point {
@@ -89,20 +88,23 @@ bool exposition_is_created(struct str raw, enum metric_type type)
     return has_start(type) && str_ends(take_apart(raw).name, STR("_created"));
 }
 
+/* What a series of the type may have behind its family's name. */
+static bool is_suffix(struct str s, enum metric_type type)
+{
+    if (type == TYPE_COUNTER)
+        return s.n == 0 || str_eq_c(s, "_total");
+    if (str_eq_c(s, "_count") || str_eq_c(s, "_sum"))
+        return true;
+    return type == TYPE_HISTOGRAM ? str_eq_c(s, "_bucket") : s.n == 0;
+}
+
 bool exposition_created_for(struct str created, struct str series, enum metric_type type)
 {
-    static const char *const suffixes[] = {"", "_total", "_bucket", "_count", "_sum"};
     struct point c = take_apart(created), s = take_apart(series);
-    bool named = false;
     if (!has_start(type) || !str_ends(c.name, STR("_created")))
         return false;
     c.name.n -= STR("_created").n;
-    if (!str_starts(s.name, c.name))
-        return false;
-    struct str suffix = str_from(s.name.p + c.name.n, s.name.n - c.name.n);
-    for (size_t i = 0; i < COUNT_OF(suffixes) && !named; i++)
-        named = str_eq_c(suffix, suffixes[i]);
-    if (!named)
+    if (!str_starts(s.name, c.name) || !is_suffix(str_from(s.name.p + c.name.n, s.name.n - c.name.n), type))
         return false;
     if (str_eq(c.labels, s.labels))
         return true;

@@ -1,8 +1,8 @@
 /* fuzz_prom_proto: delimited protobuf. The first byte chooses the options; the rest is the body.
  *
  * Besides not crashing: the raw bytes of an entry give its labels, sorted and each name once, or are refused; what a
- * histogram has agrees with itself, before and after the limits; reading again with the scratch memory of the first time
- * gives the same; the same bytes taken as the raw of a series are safe.
+ * histogram has agrees with itself, before and after the limits; reading again with the scratch memory of the first time,
+ * and with what comes expected, rightly or not, gives the same; the same bytes taken as the raw of a series are safe.
  */
 #include <stdlib.h>
 
@@ -72,17 +72,36 @@ static uint64_t take(const struct prom_proto_entry *e, struct arena *a, uint64_t
     return hash_bytes_seed(str_from((const char *)&e->start_ms, sizeof(e->start_ms)), hash);
 }
 
-static uint64_t read_body(struct prom_proto *p, struct str body, unsigned options)
+struct known {
+    struct arena arena;
+    struct str *raw;
+    size_t n, cap;
+};
+
+/* The first reading fills known; entry i of a later one is said to be known->raw[i + shift]. */
+static uint64_t read_body(struct prom_proto *p, struct str body, unsigned options, struct known *known, size_t shift)
 {
     struct prom_proto_options o = {options & 1, options & 2, options & 4, options & 8};
     struct prom_proto_entry e;
     struct arena a = {0};
     struct diag d = {0};
     uint64_t hash = 0;
+    bool first = known->cap == 0;
     enum err err;
     prom_proto_init(p, body, &o, &a);
-    while ((err = prom_proto_next(p, &e, &d)) == OK && e.kind != PROM_PROTO_EOF)
+    known->raw = mem_grow(known->raw, &known->cap, known->n + 1, sizeof(*known->raw));
+    for (size_t i = 0;; i++) {
+        struct str hint = !first && i + shift < known->n ? known->raw[i + shift] : STR_NONE;
+        prom_proto_expect(p, hint);
+        if ((err = prom_proto_next(p, &e, &d)) || e.kind == PROM_PROTO_EOF)
+            break;
+        CHECK(e.expected == (hint.n > 0 && str_eq(hint, e.raw)));
         hash = take(&e, &a, hash);
+        if (!first)
+            continue;
+        known->raw = mem_grow(known->raw, &known->cap, known->n + 1, sizeof(*known->raw));
+        known->raw[known->n++] = str_dup(&known->arena, e.raw);
+    }
     CHECK(!err || d.text[0]);
     arena_release(&a);
     return err ? 1 : hash;
@@ -91,6 +110,7 @@ static uint64_t read_body(struct prom_proto *p, struct str body, unsigned option
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct prom_proto p = {0};
+    struct known known = {0};
     struct arena a = {0};
     struct labels labels;
     struct family family;
@@ -98,12 +118,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     char *copy = mem_strndup((const char *)data + 1, size - 1);
     struct str body = str_from(copy, size - 1);
-    uint64_t first = read_body(&p, body, data[0]);
-    CHECK(read_body(&p, body, data[0]) == first);
+    uint64_t first = read_body(&p, body, data[0], &known, 0);
+    CHECK(read_body(&p, body, data[0], &known, 0) == first);
+    CHECK(read_body(&p, body, data[0], &known, 1) == first);
     if (prom_proto_labels(body, &a, &labels, NULL) == OK)
         check_labels(labels);
     prom_proto_family(body, &family);
     arena_release(&a);
+    arena_release(&known.arena);
+    free(known.raw);
     prom_proto_release(&p);
     free(copy);
     return 0;

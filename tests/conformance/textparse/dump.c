@@ -343,17 +343,53 @@ static enum err dump_proto_entry(const struct prom_proto_entry *e, struct arena 
     return OK;
 }
 
-static enum err read_proto(struct str body, const struct options *o, struct arena *a, struct buf *out, struct diag *d)
+/* The raws of the last body of this kind: what a scraper expects of the next. */
+struct proto_page {
+    struct arena arena;
+    struct str *raw;
+    size_t n, cap;
+};
+
+static enum err read_proto_page(struct str body, const struct options *o, const struct proto_page *last,
+                                struct proto_page *now, struct arena *a, struct buf *out, struct diag *d)
 {
     static struct prom_proto p; /* its scratch memory survives, as in a scraper */
     struct prom_proto_options options = {
         .ignore_native = o->ignore_native, .keep_classic = o->keep, .convert_classic = o->convert, .exemplars = true};
     struct prom_proto_entry e;
     enum err err;
+    size_t at = 0;
     prom_proto_init(&p, body, &options, a);
-    while (!(err = prom_proto_next(&p, &e, d)) && e.kind != PROM_PROTO_EOF)
-        if ((err = dump_proto_entry(&e, a, out, d)))
-            break;
+    for (;;) {
+        prom_proto_expect(&p, at < last->n ? last->raw[at] : STR_NONE);
+        if ((err = prom_proto_next(&p, &e, d)) || e.kind == PROM_PROTO_EOF || (err = dump_proto_entry(&e, a, out, d)))
+            return err;
+        CHECK(e.expected == (at < last->n && str_eq(e.raw, last->raw[at])));
+        now->raw = mem_grow(now->raw, &now->cap, now->n + 1, sizeof(*now->raw));
+        now->raw[now->n++] = str_dup(&now->arena, e.raw);
+        at++;
+    }
+}
+
+/* Three times: with nothing expected, with the page before, and with this page itself. */
+static enum err read_proto(struct str body, const struct options *o, struct arena *a, struct buf *out, struct diag *d)
+{
+    static struct proto_page last;
+    struct proto_page none = {0}, now = {0}, scratch = {0};
+    struct diag d2 = {0}, d3 = {0};
+    AUTO_BUF second = {0};
+    AUTO_BUF third = {0};
+    enum err err = read_proto_page(body, o, &none, &now, a, out, d);
+    bool same = read_proto_page(body, o, &last, &scratch, a, &second, &d2) == err &&
+                read_proto_page(body, o, &now, &scratch, a, &third, &d3) == err;
+    if (!same || !str_eq(buf_view(out), buf_view(&second)) || !str_eq(buf_view(out), buf_view(&third)) ||
+        strcmp(d->text, d2.text) != 0 || strcmp(d->text, d3.text) != 0)
+        buf_c(out, "the prediction differs\n");
+    arena_release(&scratch.arena);
+    free(scratch.raw);
+    arena_release(&last.arena);
+    free(last.raw);
+    last = now;
     return err;
 }
 
