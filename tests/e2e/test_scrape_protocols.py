@@ -2,11 +2,11 @@
 
 import json
 import os
-import time
 
-import proto_pages as proto
 from agent import until
 from fixtures import config
+from metric_family import COUNTER, GAUGE, HISTOGRAM, PROTOBUF, SUMMARY, UNTYPED
+from metric_family import bucket, counter, family, gauge, histogram, metric, summary, untyped
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 CLASSIC = 'h_bucket{le="1"} 2\nh_bucket{le="+Inf"} 3\nh_sum 4\nh_count 3\n'
@@ -32,7 +32,7 @@ def accept(target):
 
 
 def proto_target(make_target, *families):
-    return make_target(proto.page(*families), content_type=proto.CONTENT_TYPE)
+    return make_target(b"".join(families), content_type=PROTOBUF)
 
 
 # ---- what is asked for ----
@@ -73,14 +73,13 @@ def test_names_are_escaped_as_the_configuration_says(make_agent, make_target, re
 
 
 def test_a_protobuf_page_is_the_same_as_its_text(make_agent, make_target, receiver):
-    created = time.time() - 60
     binary = proto_target(
         make_target,
-        proto.family("c_total", proto.COUNTER, proto.counter(5, {"x": "1"}, created=created), help="C."),
-        proto.family("g", proto.GAUGE, proto.gauge(1.5), proto.gauge(-2, {"y": "2"})),
-        proto.family("s", proto.SUMMARY, proto.summary(3, 4.5, [(0.5, 1), (0.99, 2)])),
-        proto.family("h", proto.HISTOGRAM, proto.histogram(3, 4, [(1, 2)])),
-        proto.family("u", proto.UNTYPED, proto.untyped(7)),
+        family("c_total", COUNTER, [metric(counter(5, created=1700000000000), {"x": "1"})], help="C."),
+        family("g", GAUGE, [metric(gauge(1.5)), metric(gauge(-2), {"y": "2"})]),
+        family("s", SUMMARY, [metric(summary(3, 4.5, [(0.5, 1), (0.99, 2)]))]),
+        family("h", HISTOGRAM, [metric(histogram(3, 4, bucket(1, 2)))]),
+        family("u", UNTYPED, [metric(untyped(7))]),
     )
     text = make_target(
         '# TYPE c_total counter\nc_total{x="1"} 5\n# TYPE g gauge\ng 1.5\ng{y="2"} -2\n# TYPE s summary\ns_count 3\ns_sum 4.5\n'
@@ -107,11 +106,10 @@ def test_a_protobuf_page_is_the_same_as_its_text(make_agent, make_target, receiv
 
 def test_a_native_histogram_stands_for_its_classic_series(make_agent, make_target, receiver):
     def page(n):
-        h = proto.histogram(3, 4, [(1, 2)], schema=0, zero=(0.001, 1), positive=([(0, 2)], [1, 0]))
-        both = [proto.family("h", proto.HISTOGRAM, h)] if n < 3 else []
-        return proto.page(*both, proto.family("g", proto.GAUGE, proto.gauge(n)))
+        h = histogram(3, 4, bucket(1, 2), schema=0, zero_threshold=0.001, zero_count=1, positive=[(0, 2)], positive_deltas=[1, 0])
+        return (family("h", HISTOGRAM, [metric(h)]) if n < 3 else b"") + family("g", GAUGE, [metric(gauge(n))])
 
-    both = [make_target(page, content_type=proto.CONTENT_TYPE) for _ in range(3)]
+    both = [make_target(page, content_type=PROTOBUF) for _ in range(3)]
     c = config([both[0].address], receiver.url, scrape_native_histograms=True)
     c["scrape_configs"].append(
         {
@@ -136,8 +134,8 @@ def test_a_native_histogram_stands_for_its_classic_series(make_agent, make_targe
 
 
 def test_a_histogram_with_too_many_buckets_fails_its_scrape(make_agent, make_target, receiver):
-    h = proto.histogram(6, 4, schema=0, positive=([(0, 3), (40, 3)], [1, 0, 0, 0, 0, 0]))
-    target = proto_target(make_target, proto.family("h", proto.HISTOGRAM, h))
+    h = histogram(6, 4, schema=0, zero_threshold=0.001, positive=[(0, 3), (40, 3)], positive_deltas=[1, 0, 0, 0, 0, 0])
+    target = proto_target(make_target, family("h", HISTOGRAM, [metric(h)]))
     agent = make_agent(
         config([target.address], receiver.url, scrape_native_histograms=True, native_histogram_bucket_limit=1)
     )
@@ -148,9 +146,9 @@ def test_a_histogram_with_too_many_buckets_fails_its_scrape(make_agent, make_tar
 
 
 def test_a_protobuf_body_that_is_none_fails_its_scrape(make_agent, make_target, receiver):
-    cut = proto.page(proto.family("g", proto.GAUGE, proto.gauge(1)))[:-1]
+    cut = family("g", GAUGE, [metric(gauge(1))])[:-1]
     for body in (cut, b"\x00\xff", b"a 1\n"):
-        target = make_target(body, content_type=proto.CONTENT_TYPE)
+        target = make_target(body, content_type=PROTOBUF)
         agent = make_agent(config([target.address], receiver.url))
         state = until(lambda: agent.api("targets")["activeTargets"], "a target")
         state = until(lambda: [t for t in agent.api("targets")["activeTargets"] if t["lastError"]], f"{body} fails")
@@ -229,6 +227,9 @@ def test_extra_scrape_metrics(make_agent, make_target, receiver):
     def values(name, t):
         return {s.value for s in receiver.find(name, instance=t.address)}
 
+    metrics = agent.metrics()
+    assert metrics["prometheus_target_scrape_duration_seconds_count"] >= 2
+    assert metrics['prometheus_target_scrape_duration_seconds_bucket{le="+Inf"}'] >= 2
     assert values("scrape_timeout_seconds", target) == {0.5}
     assert values("scrape_sample_limit", target) == {9}
     assert values("scrape_body_size_bytes", target) == {4}

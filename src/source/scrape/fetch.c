@@ -1,8 +1,8 @@
 /* fetch: one HTTP exchange of a scrape: what is asked, and what of the answer is taken.
  *
  * The request is the original's to the byte: Accept with a weight for each protocol in the configured order (the first
- * gets 0.7), Accept-Encoding, X-Prometheus-Scrape-Timeout-Seconds; User-Agent is the client's. That protobuf stands first
- * where native histograms are wanted is the configuration's doing.
+ * gets 0.7), Accept-Encoding, X-Prometheus-Scrape-Timeout-Seconds; User-Agent is the client's. That protobuf stands
+ * first where native histograms are wanted is the configuration's doing.
  *
  * Of the answer only status 200 is taken, as it is or gzip-ed. body_size_limit counts inflated bytes, and a body of
  * exactly the limit is too large already; the transport gets a limit of its own (a body does not grow by compressing

@@ -247,6 +247,8 @@ static void finish(struct scraped *t, const struct outcome *o, int64_t ts_ms, ui
     if (!scraper_deliver(t->s, &t->page, t->target, ts_ms))
         log_warn(t->s->o.log, "The clock went back: a scrape is not after the one before it and was dropped",
                  F_STR("target", t->target->url));
+    if (t->target->config->extra_scrape_metrics)
+        counter_histogram_observe(t->s->durations, (double)(clock_mono_ns() - start_ns) / 1e9);
     set_status(t, o, ts_ms, duration_s);
 }
 
@@ -511,6 +513,9 @@ static void make_counters(struct scraper *s)
                               "Bytes of bodies received from targets, inflated.", NULL, 0);
     c->over_body_size = counter_new(set, COUNTER_TOTAL, "prometheus_target_scrapes_exceeded_body_size_limit_total",
                                     "Total number of scrapes that hit the body size limit", NULL, 0);
+    s->durations = counter_histogram_new(set, "prometheus_target_scrape_duration_seconds",
+                                         "Total duration of the scrape from start to commit completion in seconds.",
+                                         NULL, 0, NULL, 0);
     c->targets = counter_new(set, COUNTER_GAUGE, "leadline_scrape_targets", "Targets being scraped.", NULL, 0);
 }
 
@@ -522,6 +527,7 @@ static void release_counters(struct scraper *s)
 
     for (size_t i = 0; i < COUNT_OF(cells); i++)
         counter_release(s->o.counters, cells[i]);
+    counter_histogram_release(s->o.counters, s->durations);
     for (size_t i = 0; i < s->n_intervals; i++)
         counter_histogram_release(s->o.counters, s->intervals[i].h);
     free(s->intervals);

@@ -93,6 +93,7 @@ struct scraper {
     size_t n_accepts, cap_accepts;
     struct interval_histogram *intervals;
     size_t n_intervals, cap_intervals;
+    struct counter_histogram *durations; /* with extra_scrape_metrics */
     uint32_t report_ids[REPORT_SERIES];
     struct log_limit type_limit;
     struct failure_logs *failure_logs;
