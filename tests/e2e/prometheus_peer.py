@@ -51,7 +51,7 @@ class Prometheus(Agent):
         found = re.search(r'msg="Listening on" .*address=127\.0\.0\.1:(\d+)', self.log())
         if found:
             self.port = int(found.group(1))
-            return True
+            return self.get("/-/ready")[0] == 200  # it answers 503 to everything before that
         assert self.process.poll() is None, self.log()
         return False
 
