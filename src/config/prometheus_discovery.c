@@ -19,7 +19,7 @@
 
 #define OTHER_SD                                                                                                       \
     "targets come from static_configs, file_sd_configs, http_sd_configs, dns_sd_configs, ec2_sd_configs, "             \
-    "ecs_sd_configs, aws_sd_configs, ecs_task_sd_configs and cloudmap_sd_configs; have a program write a file for "     \
+    "ecs_sd_configs, aws_sd_configs, ecs_task_sd_configs and cloudmap_sd_configs; have a program write a file for "    \
     "file_sd_configs or answer http_sd_configs"
 #define REFUSED_SD(name)                                                                                               \
     {                                                                                                                  \

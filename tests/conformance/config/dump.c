@@ -2,8 +2,8 @@
  *
  *   dump [--agent] [--warnings] FILE...
  *
- * One line a file and verdict, `ok FILE` or `CODE FILE`, then its errors or, if asked for, its warnings indented. Exit status 0 whatever the verdicts
- * are.
+ * One line a file and verdict, `ok FILE` or `CODE FILE`, then its errors or, if asked for, its warnings indented. Exit
+ * status 0 whatever the verdicts are.
  */
 #include <stdio.h>
 #include <string.h>

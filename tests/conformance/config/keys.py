@@ -270,7 +270,7 @@ def judge(row, ours, theirs):
     verdict, messages = ours
     if takes != (verdict == "ok"):
         return f"{verdict}, and the row says: {words}\n" + "\n".join(messages)
-    # A promtool may be built without the discoveries that leadline has not; that the original has them is in its source.
+    # A promtool may be built without the discoveries that leadline has not; the original's source has them.
     left_out = key.endswith("_sd_configs") and any(f"field {key} not found" in w for w in theirs[1])
     if original_takes != theirs[0] and not left_out:
         return f"promtool {'takes' if theirs[0] else 'refuses'} it, and the row says: {words}\n" + "\n".join(theirs[1])
