@@ -20,6 +20,9 @@ enum aws_family {
     AWS_ECS_DEFINITIONS,
     AWS_EC2_INSTANCES,
     AWS_EC2_OTHER,
+    AWS_CLOUDMAP_LISTS,    /* namespaces, services, instances, tags */
+    AWS_CLOUDMAP_DISCOVER, /* DiscoverInstances and its revision */
+    AWS_SSM_PARAMETERS,
     AWS_FAMILIES,
 };
 
@@ -49,6 +52,7 @@ struct aws_job {
 struct aws_queue_options {
     struct loop *loop;
     struct aws_session *session;
+    const struct http_options *http; /* TLS and proxy of its own; NULL: those of the environment */
     struct counters *counters;
     const char *mechanism;
     struct str config;

@@ -37,7 +37,7 @@ struct discover_env {
     struct discover_totals *totals;
     struct http_client *http;  /* of http_sd */
     struct resolver *resolver; /* of dns_sd: with resolver_use_edns */
-    struct aws *aws;           /* of ec2 and ecs; NULL: these fail and say so */
+    struct aws *aws;           /* of ec2, ecs and cloudmap; NULL: these fail and say so */
     const char *task_metadata_uri; /* of ecs_task: $ECS_CONTAINER_METADATA_URI_V4, or NULL */
     struct str config;             /* the job's name, for counters and log lines; copied */
 };
@@ -62,5 +62,8 @@ struct discoverer *discover_ecs_new(const struct discover_env *env, struct plan 
 /* ecs_task_sd_configs: asks the task metadata endpoint. */
 struct discoverer *discover_ecs_task_new(const struct discover_env *env, struct plan *plan,
                                          const struct plan_ecs_task_sd *config, struct target_consumer *consumer);
+/* cloudmap_sd_configs: instances of AWS Cloud Map services. */
+struct discoverer *discover_cloudmap_new(const struct discover_env *env, struct plan *plan,
+                                         const struct plan_cloudmap_sd *config, struct target_consumer *consumer);
 
 #endif

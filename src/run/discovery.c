@@ -82,7 +82,7 @@ struct discover_env program_discover_env(struct program *p, const struct plan_sc
         .totals = &p->discovery->totals,
         .http = d->n_http_sd || d->n_ecs_task_sd ? open_http(p) : NULL,
         .resolver = d->n_dns_sd ? open_resolver(p) : NULL,
-        .aws = d->n_aws_sd ? program_aws_open(p) : NULL,
+        .aws = d->n_aws_sd || d->n_cloudmap_sd ? program_aws_open(p) : NULL,
         .task_metadata_uri = getenv("ECS_CONTAINER_METADATA_URI_V4"),
         .config = config->job_name,
     };

@@ -19,7 +19,8 @@ static void stop_discoverers(struct program_pool *pool)
 
 static uint32_t count_discoverers(const struct plan_discovery *d)
 {
-    return (d->n_static > 0) + d->n_file_sd + d->n_http_sd + d->n_dns_sd + d->n_aws_sd + d->n_ecs_task_sd;
+    return (d->n_static > 0) + d->n_file_sd + d->n_http_sd + d->n_dns_sd + d->n_aws_sd + d->n_ecs_task_sd +
+           d->n_cloudmap_sd;
 }
 
 static void start_discoverers(struct program_pool *pool, const struct plan_scrape *config)
@@ -44,6 +45,9 @@ static void start_discoverers(struct program_pool *pool, const struct plan_scrap
     for (uint32_t i = 0; i < d->n_ecs_task_sd; i++, n++)
         pool->discoverers[n] =
             discover_ecs_task_new(&env, p->plan, &d->ecs_task_sd[i], scrape_pool_input(pool->pool, n));
+    for (uint32_t i = 0; i < d->n_cloudmap_sd; i++, n++)
+        pool->discoverers[n] =
+            discover_cloudmap_new(&env, p->plan, &d->cloudmap_sd[i], scrape_pool_input(pool->pool, n));
     for (uint32_t i = 0; i < d->n_aws_sd; i++, n++) {
         struct target_consumer *input = scrape_pool_input(pool->pool, n);
         pool->discoverers[n] = d->aws_sd[i].role == AWS_SD_EC2 ? discover_ec2_new(&env, p->plan, &d->aws_sd[i], input)
