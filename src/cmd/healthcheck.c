@@ -1,8 +1,9 @@
 /* healthcheck: `leadline healthcheck [--port N]`, for a container's health check: asks the running program on this host
  * for /-/healthy.
  *
- * Exit status 0 for an answer of 200, else 1 with the reason on standard error, where ECS keeps it. Healthy also while
- * a destination is down: a restart would cost what waits in the spool. The image needs no curl for it.
+ * Exit status 0 for an answer of 200, or of 401 (it asks for a password, so it is alive), else 1 with the reason on
+ * standard error, where ECS keeps it. Healthy also while a destination is down: a restart would cost what waits in the
+ * spool. The image needs no curl for it.
  */
 #include <stdio.h>
 
@@ -15,6 +16,8 @@ static const struct flag_spec specs[] = {
     {"help", FLAG_BOOL, FLAG_USED, "false", NULL, "Show this help.", 'h', false},
     {"port", FLAG_NUMBER, FLAG_USED, "9090", NULL, "The port of the program's pages on this host.", 0, false},
     {"url", FLAG_TEXT, FLAG_USED, NULL, NULL, "The whole address, in place of --port.", 0, false},
+    {"tls", FLAG_BOOL, FLAG_USED, "false", NULL,
+     "Ask by TLS (--web.config.file). The certificate is not verified: it is this host that is asked.", 0, false},
     {"timeout", FLAG_DURATION, FLAG_USED, "3s", NULL, "How long to wait.", 0, false},
 };
 
@@ -28,13 +31,15 @@ static int run(const struct flags *f)
     if (flags_given(f, "url"))
         buf_str(&url, flags_text(f, "url"));
     else
-        buf_printf(&url, "http://127.0.0.1:%lld/-/healthy", (long long)flags_number(f, "port"));
-    enum err err = ask_get(buf_view(&url), (uint32_t)flags_duration_ms(f, "timeout"), &status, &body, &d);
+        buf_printf(&url, "%s://127.0.0.1:%lld/-/healthy", flags_bool(f, "tls") ? "https" : "http",
+                   (long long)flags_number(f, "port"));
+    enum err err =
+        ask_get(buf_view(&url), flags_bool(f, "tls"), (uint32_t)flags_duration_ms(f, "timeout"), &status, &body, &d);
     if (err) {
         fprintf(stderr, "unhealthy: %s: %s\n", url.p, d.text);
         return 1;
     }
-    if (status != 200) {
+    if (status != 200 && status != 401) {
         fprintf(stderr, "unhealthy: %s answered %d\n", url.p, status);
         return 1;
     }

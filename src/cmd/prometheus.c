@@ -220,8 +220,11 @@ static void show_flags(struct agent *a)
 static enum err load(void *ctx, struct plan **out, struct diag *d)
 {
     struct agent *a = ctx;
-    struct config_options o = {
-        .agent = flags_bool(&a->flags, "agent"), .shard_index = a->shard_index, .shard_count = a->shard_count};
+    struct config_options o = {.agent = flags_bool(&a->flags, "agent"),
+                               .shard_index = a->shard_index,
+                               .shard_count = a->shard_count,
+                               .extra_scrape_metrics = a->features.extra_scrape_metrics,
+                               .protobuf_first = a->features.protobuf_first};
 
     return config_load_prometheus(flags_text(&a->flags, "config.file").p, &o, out, NULL, d);
 }

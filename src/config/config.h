@@ -10,6 +10,9 @@ struct config_options {
     bool check_files; /* also look at the files that are named (certificates, credentials), as promtool does */
     /* --shard: every job gets two rules more, hashmod and keep, that leave it this part of its targets. count 0: all */
     uint32_t shard_index, shard_count;
+    /* Defaults that --enable-feature changes. */
+    bool extra_scrape_metrics; /* extra-scrape-metrics: of the key of that name */
+    bool protobuf_first;       /* st-storage and another: scrape_protocols begins with PrometheusProto */
 };
 
 /* Every error of the file, not only the first, in the order of the lines; at most 1,000. In an arena of the caller. */

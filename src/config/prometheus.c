@@ -168,7 +168,7 @@ static void read_global(struct reader *r, struct node *n, bool has_jobs, struct 
     struct global_draft d = {.g = {.validation = STR(""),
                                    .escaping = STR(""),
                                    .scrape_failure_log_file = STR(""),
-                                   .extra_scrape_metrics = -1,
+                                   .extra_scrape_metrics = r->options->extra_scrape_metrics ? 1 : -1,
                                    .scrape_native_histograms = -1}};
     if (n) {
         reader_mapping(r, n, &global_schema, &d);

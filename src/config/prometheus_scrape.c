@@ -89,12 +89,12 @@ static bool check_protocols(struct reader *r, const struct node *list, const str
     return ok;
 }
 
-static void default_protocols(struct plan_scrape *s)
+static void default_protocols(const struct reader *r, struct plan_scrape *s)
 {
     static const enum scrape_protocol defaults[] = {PROTOCOL_PROTO, PROTOCOL_OPENMETRICS_1_0_0,
                                                     PROTOCOL_OPENMETRICS_0_0_1, PROTOCOL_TEXT_1_0_0,
                                                     PROTOCOL_TEXT_0_0_4};
-    uint32_t from = s->scrape_native_histograms ? 0 : 1;
+    uint32_t from = s->scrape_native_histograms || r->options->protobuf_first ? 0 : 1;
     s->n_protocols = COUNT_OF(defaults) - from;
     memcpy(s->protocols, defaults + from, s->n_protocols * sizeof(defaults[0]));
 }
@@ -139,7 +139,7 @@ static void set_protocols(struct reader *r, struct node *own, const struct globa
         memcpy(s->protocols, g->protocols, sizeof(s->protocols));
         s->n_protocols = g->n_protocols;
     } else {
-        default_protocols(s);
+        default_protocols(r, s);
     }
 }
 

@@ -203,7 +203,7 @@ bool machine_ask_task(const char *uri, double *cpus, uint64_t *memory_bytes)
     int status = 0;
 
     buf_printf(&url, "%s/task", uri);
-    if (ask_get(buf_view(&url), TASK_PATIENCE_MS, &status, &body, NULL) || status != 200)
+    if (ask_get(buf_view(&url), false, TASK_PATIENCE_MS, &status, &body, NULL) || status != 200)
         return false;
     machine_parse_task(buf_view(&body), cpus, memory_bytes);
     return true;

@@ -48,7 +48,7 @@ SAME = [
     ("GET", "scrape_pools/config?scrapePool=test"),
     ("GET", "metadata"),
     ("GET", "metadata?metric=b"),
-    ("GET", "metadata?limit=1"),
+    ("GET", "metadata?limit=5"),
     ("GET", "metadata?limit=x"),
     ("GET", "metadata?limit_per_metric=x"),
     ("GET", "status/config"),

@@ -135,6 +135,24 @@ static void test_lists_replace_the_default(void **state)
     flags_release(&f);
 }
 
+/* As the original's API shows them. */
+static void test_shown(void **state)
+{
+    struct flags f = take("--address=a:1 --address b:2 --wait=3m", 0);
+    struct arena a = {0};
+
+    (void)state;
+    assert_str_c(flags_shown(&f, "address", &a), "a:1,b:2");
+    assert_str_c(flags_shown(&f, "wait", &a), "3m");
+    assert_str_c(flags_shown(&f, "bare", &a), "");
+    assert_str_c(flags_shown(&f, "loud", &a), "true");
+    assert_int_equal(f.n_given, 2);
+    assert_int_equal(f.values[4].order, 1);
+    assert_int_equal(f.values[5].order, 2);
+    flags_release(&f);
+    arena_release(&a);
+}
+
 static void test_words_without_a_flag(void **state)
 {
     struct flags f = take("one --loud - -- --file", 3);
@@ -253,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_every_kind),
         cmocka_unit_test(test_booleans),
         cmocka_unit_test(test_lists_replace_the_default),
+        cmocka_unit_test(test_shown),
         cmocka_unit_test(test_words_without_a_flag),
         cmocka_unit_test(test_what_is_no_flag),
         cmocka_unit_test(test_values_that_are_none),

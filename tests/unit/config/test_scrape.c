@@ -32,6 +32,24 @@ static void a_job_starts_from_the_defaults(void **state)
     plan_unref(p);
 }
 
+/* --enable-feature changes defaults; what the file says stands. */
+static void features_change_defaults(void **state)
+{
+    static const char text[] = "scrape_configs: [{job_name: a}, {job_name: b, extra_scrape_metrics: false,\n"
+                               "  scrape_protocols: [PrometheusText0.0.4]}]";
+    struct config_options o = {.agent = true, .extra_scrape_metrics = true, .protobuf_first = true};
+    struct plan *p;
+
+    (void)state;
+    assert_int_equal(config_parse_prometheus(str_c(text), "p.yml", ".", &o, &p, NULL, NULL), OK);
+    assert_true(p->scrapes[0].extra_scrape_metrics);
+    assert_int_equal(p->scrapes[0].protocols[0], PROTOCOL_PROTO);
+    assert_int_equal(p->scrapes[0].n_protocols, 5);
+    assert_false(p->scrapes[1].extra_scrape_metrics);
+    assert_int_equal(p->scrapes[1].n_protocols, 1);
+    plan_unref(p);
+}
+
 static void null_is_the_zero_value_and_not_the_default(void **state)
 {
     (void)state;
@@ -334,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_starts_from_the_defaults),
+        cmocka_unit_test(features_change_defaults),
         cmocka_unit_test(null_is_the_zero_value_and_not_the_default),
         cmocka_unit_test(zero_limits_take_the_global_value),
         cmocka_unit_test(jobs_are_refused_in_the_original_words),
