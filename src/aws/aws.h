@@ -98,6 +98,9 @@ struct aws_call {
     const struct http_header *headers; /* beyond those of the protocol: sso's token */
     int n_headers;
     struct str endpoint;   /* a URL that replaces the service's; empty: by region and environment */
+    /* TLS and proxy of the caller's own, which then tells aws_session_forget_http before they go; NULL: those of the
+     * environment. */
+    const struct http_options *http;
     uint32_t timeout_ms;   /* of one attempt; 0: 10 s */
     uint32_t max_attempts; /* 0: AWS_MAX_ATTEMPTS or 3 */
     bool is_unsigned;      /* sts AssumeRoleWithWebIdentity */
@@ -106,6 +109,8 @@ struct aws_call {
 };
 void aws_call_start(struct aws_session *s, struct aws_call *c);  /* done is always called, never from inside */
 void aws_call_cancel(struct aws_session *s, struct aws_call *c); /* done is not called any more */
+/* Closes what was opened with these options: no call with them runs. Before the session is released. */
+void aws_session_forget_http(struct aws_session *s, const struct http_options *http);
 
 /* ---- endpoints (endpoints.c), pure ---- */
 

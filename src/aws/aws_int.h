@@ -66,6 +66,7 @@ void aws_calls_start(struct aws_calls *calls, struct aws_call *c);
 /* For the chain: signed with these (not waited for, not refreshed). They may be NULL when c->is_unsigned. */
 void aws_calls_start_as(struct aws_calls *calls, struct aws_call *c, struct aws_credentials *credentials);
 void aws_calls_cancel(struct aws_calls *calls, struct aws_call *c);
+void aws_calls_forget_http(struct aws_calls *calls, const struct http_options *http);
 /* For requests that the chain makes by itself: AWS_CA_BUNDLE and the environment's proxies. Lives as long as calls. */
 const struct http_options *aws_calls_http_options(const struct aws_calls *calls);
 /* The URL a call to this service goes to, by configuration, environment, profile or the partition's rules. */

@@ -213,7 +213,8 @@ static enum err find_client(struct aws_calls *calls, const struct aws_call *call
     AUTO_BUF url = {0};
 
     for (struct aws_client *c = calls->clients; c; c = c->next) {
-        if (c->service == call->service && c->data == data && str_eq_c(call->endpoint, c->asked_for)) {
+        if (c->service == call->service && c->data == data && c->own_options == call->http &&
+            str_eq_c(call->endpoint, c->asked_for)) {
             *out = c;
             return OK;
         }
@@ -231,11 +232,25 @@ static enum err find_client(struct aws_calls *calls, const struct aws_call *call
         return diag_set(d, ERR_SYNTAX, "the endpoint's URL: %s", why.text);
     c->asked_for = str_to_c(call->endpoint);
     c->data = data;
-    c->options = is_link_local(c->parts.host) ? &calls->direct : &calls->outside;
+    c->own_options = call->http;
+    c->options = call->http ? call->http : is_link_local(c->parts.host) ? &calls->direct : &calls->outside;
     c->next = calls->clients;
     calls->clients = c;
     *out = c;
     return OK;
+}
+
+void aws_calls_forget_http(struct aws_calls *calls, const struct http_options *http)
+{
+    for (struct aws_client **at = &calls->clients; http && *at;) {
+        struct aws_client *c = *at;
+        if (c->own_options != http) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        aws_client_free(c);
+    }
 }
 
 /* ---- the end ---- */

@@ -38,6 +38,7 @@ struct aws_client {
     struct http_url parts;
     char *host; /* as in the Host field */
     const struct http_options *options;
+    const struct http_options *own_options; /* aws_call.http */
     struct sigv4_key key;
     struct aws_quota quota;
     struct aws_rate rate;

@@ -474,6 +474,12 @@ void aws_call_cancel(struct aws_session *session, struct aws_call *c)
         aws_calls_cancel(session->calls, c);
 }
 
+void aws_session_forget_http(struct aws_session *session, const struct http_options *http)
+{
+    if (session->calls)
+        aws_calls_forget_http(session->calls, http);
+}
+
 /* ---- life ---- */
 
 static struct str label_of(struct aws_session_full *s)

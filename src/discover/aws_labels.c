@@ -18,6 +18,15 @@ enum err aws_sd_session(const struct discover_env *env, const struct aws_config 
     return aws_session_get(env->aws, config, out, d);
 }
 
+const struct http_options *aws_sd_http(const struct http_options *block)
+{
+    const struct tls_options *t = &block->tls;
+    bool tls = t->ca.n || t->ca_file.n || t->cert.n || t->cert_file.n || t->key.n || t->key_file.n ||
+               t->server_name.n || t->insecure_skip_verify || t->min_version || t->max_version;
+
+    return tls || block->proxy_url.n || block->proxy_from_environment ? block : NULL;
+}
+
 void aws_sd_label(struct labels_builder *b, struct arena *a, const char *name, struct str value)
 {
     if (value.n)

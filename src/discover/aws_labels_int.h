@@ -9,6 +9,9 @@
 /* ERR_UNSUPPORTED where the program has no struct aws. */
 enum err aws_sd_session(const struct discover_env *env, const struct aws_config *config, struct aws_session **out,
                         struct diag *d) MUST_USE;
+/* NULL where the block says nothing of TLS and proxies: then the environment does. The rest of it does not apply to
+ * signed requests, as in the original. */
+const struct http_options *aws_sd_http(const struct http_options *block);
 /* Sets a label unless the value is absent (p NULL) or empty; the value is copied into a. */
 void aws_sd_label(struct labels_builder *b, struct arena *a, const char *name, struct str value);
 /* PREFIX and the tag's key as a label name. */

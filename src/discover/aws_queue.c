@@ -90,6 +90,8 @@ void aws_queue_free(struct aws_queue *q, void (*drop)(struct aws_job *j))
         release_job(j);
         drop(j);
     }
+    if (q->o.http)
+        aws_session_forget_http(q->o.session, q->o.http);
     for (int i = 0; i < MAX_OPERATIONS && q->counters[i].operation; i++)
         counter_release(q->o.counters, q->counters[i].counter);
     free(q);
@@ -179,6 +181,7 @@ static void send(struct aws_queue *q, struct aws_job *j)
         .service = j->service,
         .operation = j->operation,
         .endpoint = j->endpoint,
+        .http = q->o.http,
         .body = buf_view(&j->body),
         .done = on_answer,
     };

@@ -316,6 +316,7 @@ static enum err open_session(struct ec2_discoverer *e, struct diag *d)
     struct aws_queue_options o = {
         .loop = e->refresh.env.loop,
         .session = e->session,
+        .http = aws_sd_http(&e->config->http),
         .counters = e->refresh.env.counters,
         .mechanism = "ec2",
         .config = e->refresh.env.config,

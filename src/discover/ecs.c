@@ -174,6 +174,7 @@ static enum err open_client(struct ecs_discoverer *e, struct diag *d)
         .log = e->refresh.env.log,
         .counters = e->refresh.env.counters,
         .session = e->session,
+        .http = aws_sd_http(&e->config->http),
         .mechanism = "ecs",
         .config = e->refresh.env.config,
         .endpoint = e->config->aws.endpoint,

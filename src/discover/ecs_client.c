@@ -21,6 +21,7 @@ struct ecs_client *ecs_client_new(const struct ecs_client_options *o)
     struct aws_queue_options q = {
         .loop = o->loop,
         .session = o->session,
+        .http = o->http,
         .counters = o->counters,
         .mechanism = o->mechanism,
         .config = o->config,

@@ -173,6 +173,18 @@ def test_a_cluster_that_is_not_there(make_agent, receiver, emulator):
     until(lambda: "ClusterNotFoundException" in agent.log(), "the log names the reason")
 
 
+def test_a_proxy_of_the_configuration(make_agent, receiver, emulator):
+    """The HTTP block of the discovery, for the calls to AWS: here a proxy that passes on what it is asked for."""
+    proxy = FaultProxy("")
+    try:
+        c = discovering(receiver, ec2_sd_configs=[sd(emulator, proxy_url=proxy.url)])
+        agent = make_agent(c, env=aws_environment(emulator))
+        until(lambda: len(addresses(agent)) == 2, "the instances")
+        assert "DescribeInstances" in proxy.calls
+    finally:
+        proxy.close()
+
+
 # ---- through faults ----
 
 

@@ -104,6 +104,7 @@ void aws_call_start(struct aws_session *s, struct aws_call *call)
     buf_printf(&fake->log, "%s ", call->operation);
     if (call->service == &aws_ecs)
         fake->last_endpoint = call->endpoint.p;
+    fake->last_http = call->http;
     timer_start(fake->loop, &c->timer, 0, answer_due);
 }
 
@@ -118,6 +119,13 @@ void aws_call_cancel(struct aws_session *s, struct aws_call *call)
     unlink_call(c);
     timer_stop(&c->timer);
     free(c);
+}
+
+void aws_session_forget_http(struct aws_session *s, const struct http_options *http)
+{
+    assert_ptr_equal(s, fake);
+    assert_null(fake->calls);
+    fake->forgotten = http;
 }
 
 /* ---- the world ---- */

@@ -24,6 +24,7 @@ struct fake_aws {
     uint32_t n_calls, n_running, most_running;
     struct buf log; /* "ListTasks DescribeTasks ..." since it was cleared */
     const char *last_endpoint;
+    const struct http_options *last_http, *forgotten;
     bool refuse_session;
 };
 

@@ -233,6 +233,28 @@ static void test_clusters_by_name_and_arn(void **state)
     close_bench(b);
 }
 
+/* TLS and proxies of the configuration reach the calls, and are let go before they go. */
+static void test_the_http_block(void **state)
+{
+    struct bench *b = open_bench(1);
+
+    (void)state;
+    b->config.http.tls.ca_file = STR("/ca.pem");
+    start(b);
+    refreshes(b, 0);
+    assert_ptr_equal(b->fake.last_http, &b->config.http);
+    b->d->stop(b->d);
+    b->d = NULL;
+    assert_ptr_equal(b->fake.forgotten, &b->config.http);
+    close_bench(b);
+    b = open_bench(1);
+    b->config.http.follow_redirects = b->config.http.enable_http2 = true;
+    start(b);
+    refreshes(b, 0);
+    assert_null(b->fake.last_http); /* the environment's */
+    close_bench(b);
+}
+
 static void test_a_cluster_that_is_not_there(void **state)
 {
     struct bench *b = open_bench(1);
@@ -559,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_awsvpc_on_a_host),
         cmocka_unit_test(test_tasks_without_an_address),
         cmocka_unit_test(test_clusters_by_name_and_arn),
+        cmocka_unit_test(test_the_http_block),
         cmocka_unit_test(test_a_cluster_that_is_not_there),
         cmocka_unit_test(test_nothing_is_no_failure),
         cmocka_unit_test(test_clusters_and_tasks_come_and_go),
