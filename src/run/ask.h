@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 /* GET; *status is the answer's. insecure: any certificate will do. */
-enum err ask_get(struct str url, bool insecure, uint32_t timeout_ms, int *status, struct buf *body, struct diag *d) MUST_USE;
+enum err ask_get(struct str url, bool insecure, uint32_t timeout_ms, int *status, struct buf *body,
+                 struct diag *d) MUST_USE;
 
 #endif
