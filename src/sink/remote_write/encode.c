@@ -1,4 +1,6 @@
-/* encode: batches become TimeSeries entries of a remote write 1.0 message, straight in the lane's open batch.
+/* encode: batches go into the open batch of their lane: what is common to both protocols, and 1.0 (2.0: encode2.c).
+ *
+ * Batches become TimeSeries entries of a remote write 1.0 message, straight in the lane's open batch.
  *
  *   WriteRequest = { 0a LEN TimeSeries }                           one entry a sample
  *   TimeSeries   = { 0a LEN Label } 12 LEN Sample                  labels from the prepared forms (form.c)
@@ -403,7 +405,7 @@ void remote_write_append(struct batch_consumer *self, const struct batch *b, bat
         append_lane(l, b, n);
         if (rw->draining)
             spool_lane_seal(l->spool);
-        counter_set(rw->count.form_bytes, forms_bytes(&rw->forms));
+        counter_set(rw->count.form_bytes, forms_bytes(&rw->forms) + encoder2_bytes(&rw->two));
         remote_write_lane_changed(l);
     }
     if (done)

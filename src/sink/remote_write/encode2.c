@@ -516,3 +516,8 @@ void encoder2_stop(struct encoder2 *e)
     free(e->scope_offsets);
     *e = (struct encoder2){0};
 }
+
+size_t encoder2_bytes(const struct encoder2 *e)
+{
+    return symbols_bytes(&e->symbols) + e->blocks.bytes + e->refs.cap + e->scope_refs.cap + e->tail.cap;
+}

@@ -114,6 +114,7 @@ struct encoder2 {
 
 void encoder2_start(struct encoder2 *e, struct intern *in); /* empty */
 void encoder2_stop(struct encoder2 *e);
+size_t encoder2_bytes(const struct encoder2 *e);
 /* Goes on with a run from *at on, until its end (true) or until the part is full. */
 bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct batch *b, const struct batch_run *run,
                  uint32_t *at, struct part *part);
