@@ -46,8 +46,8 @@
 #include "model/family.h"
 #include "model/label.h"
 
-/* EXPOSITION_PROTO, delimited protobuf, has a cursor of its own (format/prom_proto.h); only exposition_families takes it
- * here. */
+/* EXPOSITION_PROTO, delimited protobuf, has a cursor of its own (format/prom_proto.h); only exposition_families takes
+ * it here. */
 enum exposition_kind { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS, EXPOSITION_PROTO };
 
 struct exposition {
@@ -152,9 +152,9 @@ enum err exposition_exemplar(struct str exemplar, struct arena *a, struct exposi
  *
  * A _created line of a counter, summary or histogram says since when the series of the same labels (`le`, `quantile`
  * apart) counts. Prometheus looks ahead from a series to the first _created line of the family, and keeps what it found
- * for series of the same labels behind it. For a reader of many lines that is, without looking ahead: at a _created line,
- * go back over the series of the block up to the _created line before, and ask for each; and ask for each series after
- * it up to the next one. A page without such lines costs nothing. `type` is the TYPE in force. */
+ * for series of the same labels behind it. For a reader of many lines that is, without looking ahead: at a _created
+ * line, go back over the series of the block up to the _created line before, and ask for each; and ask for each series
+ * after it up to the next one. A page without such lines costs nothing. `type` is the TYPE in force. */
 
 /* The raw bytes of a series of an OpenMetrics page are such a line. They are a series like any other, unless the start
  * times feature is on (--enable-feature=created-timestamp-zero-ingestion, st-storage: then Prometheus yields no sample

@@ -140,8 +140,9 @@ static enum err check_spans(const char *side, const struct histogram_buckets *b,
     uint64_t total = 0;
     for (uint32_t i = 0; i < b->n_spans; i++) {
         if ((i > 0 || first_too) && b->spans[i].offset < 0)
-            return diag_set(d, ERR_SYNTAX, "%s: span number %u with offset %d: histogram has a span whose offset is negative",
-                            side, i + 1, b->spans[i].offset);
+            return diag_set(d, ERR_SYNTAX,
+                            "%s: span number %u with offset %d: histogram has a span whose offset is negative", side,
+                            i + 1, b->spans[i].offset);
         total += b->spans[i].length;
     }
     if (total != b->n)
@@ -181,10 +182,11 @@ static enum err check_bounds(const struct histogram *h, struct diag *d)
         if (isnan(v))
             return diag_set(d, ERR_SYNTAX, "custom buckets: histogram custom bounds must not be NaN");
         if (i > 0 && v <= h->custom_values[i - 1])
-            return diag_set(d, ERR_SYNTAX,
-                            "custom buckets: previous bound is %f and current is %f: histogram custom bounds must be in "
-                            "strictly increasing order",
-                            h->custom_values[i - 1], v);
+            return diag_set(
+                d, ERR_SYNTAX,
+                "custom buckets: previous bound is %f and current is %f: histogram custom bounds must be in "
+                "strictly increasing order",
+                h->custom_values[i - 1], v);
     }
     if (h->n_custom_values > 0 && h->custom_values[h->n_custom_values - 1] == INFINITY)
         return diag_set(d, ERR_SYNTAX,
@@ -204,10 +206,11 @@ static enum err check_custom(const struct histogram *h, struct diag *d)
     for (uint32_t i = 0; i < h->positive.n_spans; i++)
         reach += (uint64_t)h->positive.spans[i].length + (uint64_t)h->positive.spans[i].offset;
     if ((uint64_t)h->n_custom_values + 1 < reach)
-        return diag_set(d, ERR_SYNTAX,
-                        "custom buckets: only %u custom bounds defined which is insufficient to cover total span length "
-                        "of %llu: histogram custom bounds are too few",
-                        h->n_custom_values, (unsigned long long)reach);
+        return diag_set(
+            d, ERR_SYNTAX,
+            "custom buckets: only %u custom bounds defined which is insufficient to cover total span length "
+            "of %llu: histogram custom bounds are too few",
+            h->n_custom_values, (unsigned long long)reach);
     if (h->is_float ? h->zero_count_float != 0 : h->zero_count_int != 0)
         return diag_set(d, ERR_SYNTAX, "custom buckets: must have zero count of 0");
     if (h->zero_threshold != 0)
@@ -249,10 +252,11 @@ enum err histogram_validate(const struct histogram *h, struct diag *d)
     else if (h->schema >= HISTOGRAM_SCHEMA_MIN && h->schema <= HISTOGRAM_SCHEMA_MAX)
         err = check_exponential(h, &whole, d);
     else
-        err = diag_set(d, ERR_SYNTAX,
-                       "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 "
-                       "for custom buckets, got schema %d",
-                       h->schema);
+        err =
+            diag_set(d, ERR_SYNTAX,
+                     "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 "
+                     "for custom buckets, got schema %d",
+                     h->schema);
     if (err)
         return err;
     if (h->is_float && h->count_float < 0)
@@ -262,12 +266,13 @@ enum err histogram_validate(const struct histogram *h, struct diag *d)
         return err;
     whole += h->zero_count_int;
     if (isnan(h->sum) ? whole > h->count_int : whole != h->count_int)
-        return diag_set(d, ERR_SYNTAX,
-                        "%llu observations found in buckets, but the Count field is %llu: histogram's observation count "
-                        "should %s",
-                        (unsigned long long)whole, (unsigned long long)h->count_int,
-                        isnan(h->sum) ? "be at least the number of observations found in the buckets"
-                                      : "equal the number of observations found in the buckets (in absence of NaN)");
+        return diag_set(
+            d, ERR_SYNTAX,
+            "%llu observations found in buckets, but the Count field is %llu: histogram's observation count "
+            "should %s",
+            (unsigned long long)whole, (unsigned long long)h->count_int,
+            isnan(h->sum) ? "be at least the number of observations found in the buckets"
+                          : "equal the number of observations found in the buckets (in absence of NaN)");
     return OK;
 }
 
@@ -317,8 +322,9 @@ static enum err reduce_side(struct histogram_buckets *b, bool is_float, int32_t 
     struct bucket at;
     for (uint32_t i = 1; i < b->n_spans; i++)
         if (b->spans[i].offset < 0)
-            return diag_set(d, ERR_SYNTAX, "span number %u with offset %d: histogram has a span whose offset is negative",
-                            i + 1, b->spans[i].offset);
+            return diag_set(d, ERR_SYNTAX,
+                            "span number %u with offset %d: histogram has a span whose offset is negative", i + 1,
+                            b->spans[i].offset);
     struct bucket_writer w = write_buckets(b->n, is_float, a);
     while (next_bucket(&r, &at)) {
         at.index = ((at.index - 1) >> by) + 1;

@@ -1,6 +1,6 @@
-/* histogram_buckets: what a scraper does to a native histogram before it is stored: checks it, limits its buckets, lowers
- * its resolution, leaves out empty buckets. As Prometheus 3.15's model/histogram and scrape/target.go, error texts
- * included.
+/* histogram_buckets: what a scraper does to a native histogram before it is stored: checks it, limits its buckets,
+ * lowers its resolution, leaves out empty buckets. As Prometheus 3.15's model/histogram and scrape/target.go, error
+ * texts included.
  *
  * The operations replace the arrays of *h by new ones in the arena and leave the old ones as they are: a histogram that
  * points into other memory may be given. Spans and buckets must agree (as prom_proto and nhcb yield them), but for

@@ -258,9 +258,8 @@ struct labels nhcb_labels(struct labels series, const struct nhcb_part *part, st
 
 void nhcb_block_of(struct str raw, bool openmetrics, struct nhcb_block *out)
 {
-    struct expo_lexer l = {.b = (const unsigned char *)raw.p,
-                           .n = raw.n,
-                           .kind = openmetrics ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT};
+    struct expo_lexer l = {
+        .b = (const unsigned char *)raw.p, .n = raw.n, .kind = openmetrics ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT};
     struct expo_pairs pairs = {0};
     struct expo_entry entry;
     *out = (struct nhcb_block){0};
@@ -306,11 +305,10 @@ static bool finish(struct nhcb_stage *s)
     if (!s->collecting)
         return false;
     struct nhcb_result *r = ARENA_NEW(s->arena, struct nhcb_result);
-    bool good = nhcb_convert(&s->nhcb, s->arena, &r->histogram, NULL) == OK &&
-                histogram_validate(&r->histogram, NULL) == OK;
+    bool good =
+        nhcb_convert(&s->nhcb, s->arena, &r->histogram, NULL) == OK && histogram_validate(&r->histogram, NULL) == OK;
     if (good) {
-        struct exemplar *v =
-            s->n_exemplars ? arena_memdup(s->arena, s->exemplars, sizeof(*v) * s->n_exemplars) : NULL;
+        struct exemplar *v = s->n_exemplars ? arena_memdup(s->arena, s->exemplars, sizeof(*v) * s->n_exemplars) : NULL;
         r->exemplars = v;
         r->n_exemplars = (uint32_t)s->n_exemplars;
         exemplars_sort(v, r->n_exemplars);

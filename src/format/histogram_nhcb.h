@@ -100,9 +100,9 @@ enum nhcb_verdict {
 struct nhcb_stage {
     struct nhcb nhcb;
     struct arena *arena;
-    uint64_t group;       /* of the histogram being collected */
-    uint64_t type_name;   /* of the last TYPE */
-    bool is_histogram;    /* the last TYPE is histogram */
+    uint64_t group;     /* of the histogram being collected */
+    uint64_t type_name; /* of the last TYPE */
+    bool is_histogram;  /* the last TYPE is histogram */
     bool collecting, has_ts;
     int64_t ts_ms; /* of the series read last */
     int64_t start_ms;
@@ -112,10 +112,10 @@ struct nhcb_stage {
 };
 
 struct nhcb_result {
-    struct histogram histogram;        /* valid, compacted */
-    const struct exemplar *exemplars;  /* sorted by time, value, labels; those without a time are left out */
+    struct histogram histogram;       /* valid, compacted */
+    const struct exemplar *exemplars; /* sorted by time, value, labels; those without a time are left out */
     uint32_t n_exemplars;
-    bool has_ts;                       /* as for Prometheus: the time of the series read last */
+    bool has_ts; /* as for Prometheus: the time of the series read last */
     int64_t ts_ms, start_ms;
 };
 

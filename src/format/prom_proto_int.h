@@ -1,5 +1,5 @@
-/* What prom_proto.c and prom_proto_message.c share: reading one message of a body as the original's generated code does,
- * errors included, and what is kept of a native histogram.
+/* What prom_proto.c and prom_proto_message.c share: reading one message of a body as the original's generated code
+ * does, errors included, and what is kept of a native histogram.
  */
 #ifndef FORMAT_PROM_PROTO_INT_H
 #define FORMAT_PROM_PROTO_INT_H

@@ -4,16 +4,15 @@
  *   Metric       { label 1 *, gauge 2, counter 3, summary 4, untyped 5, timestamp_ms 6, histogram 7 }
  *   Gauge, Untyped { value 1 }       Counter { value 1, exemplar 2, start_timestamp 3 }
  *   Summary      { sample_count 1, sample_sum 2, quantile 3 * { quantile 1, value 2 }, start_timestamp 4 }
- *   Histogram    { sample_count 1, sample_sum 2, bucket 3 * { cumulative_count 1, upper_bound 2, exemplar 3, .._float 4 },
- *                  sample_count_float 4, schema 5, zero_threshold 6, zero_count 7, zero_count_float 8,
- *                  negative: span 9 *, delta 10 *, count 11 *, positive: span 12 *, delta 13 *, count 14 *,
- *                  start_timestamp 15, exemplar 16 * }
- *   Exemplar     { label 1 * { name 1, value 2 }, value 2, timestamp 3 { seconds 1, nanos 2 } }
+ *   Histogram    { sample_count 1, sample_sum 2, bucket 3 * { cumulative_count 1, upper_bound 2, exemplar 3, .._float 4
+ * }, sample_count_float 4, schema 5, zero_threshold 6, zero_count 7, zero_count_float 8, negative: span 9 *, delta 10
+ * *, count 11 *, positive: span 12 *, delta 13 *, count 14 *, start_timestamp 15, exemplar 16 * } Exemplar     { label
+ * 1 * { name 1, value 2 }, value 2, timestamp 3 { seconds 1, nanos 2 } }
  *
  * What is accepted, and the words for what is not, are those of the code that gogo/protobuf generates for Prometheus:
- * a field of another wire type than its own is an error, an unknown field may be a group, a number is cut to its width, of
- * a field that occurs twice the last one counts and messages are merged. A Metric is read whole, whatever its family's
- * type; what does not belong to that type is checked and forgotten.
+ * a field of another wire type than its own is an error, an unknown field may be a group, a number is cut to its width,
+ * of a field that occurs twice the last one counts and messages are merged. A Metric is read whole, whatever its
+ * family's type; what does not belong to that type is checked and forgotten.
  *
  * Labels are not looked into: the run of label fields is kept as it stands. They are looked at where a metric is not
  * known yet (prom_proto_labels).

@@ -1,8 +1,9 @@
 /* fuzz_prom_proto: delimited protobuf. The first byte chooses the options; the rest is the body.
  *
  * Besides not crashing: the raw bytes of an entry give its labels, sorted and each name once, or are refused; what a
- * histogram has agrees with itself, before and after the limits; reading again with the scratch memory of the first time,
- * and with what comes expected, rightly or not, gives the same; the same bytes taken as the raw of a series are safe.
+ * histogram has agrees with itself, before and after the limits; reading again with the scratch memory of the first
+ * time, and with what comes expected, rightly or not, gives the same; the same bytes taken as the raw of a series are
+ * safe.
  */
 #include <stdlib.h>
 
@@ -63,8 +64,8 @@ static uint64_t take(const struct prom_proto_entry *e, struct arena *a, uint64_t
         CHECK(str_eq(labels_get(labels, LABEL_NAME), prom_proto_name(e->raw)));
     }
     for (uint32_t i = 0; i < e->n_exemplars; i++)
-        CHECK(e->kind == PROM_PROTO_SERIES || (e->exemplars[i].has_ts &&
-                                               (i == 0 || e->exemplars[i - 1].ts_ms <= e->exemplars[i].ts_ms)));
+        CHECK(e->kind == PROM_PROTO_SERIES ||
+              (e->exemplars[i].has_ts && (i == 0 || e->exemplars[i - 1].ts_ms <= e->exemplars[i].ts_ms)));
     if (e->kind == PROM_PROTO_HISTOGRAM)
         check_histogram(e->histogram, a);
     else

@@ -1,7 +1,7 @@
 /* dump: what leadline's parsers make of each file named on standard input, line for line as main.go prints it.
  *
- * Each text body is read twice: once by parsing every entry, once by predicting each from the body before it of the same
- * kind, as a scrape does with the last page. Both readings must give the same samples; if not, that is printed and
+ * Each text body is read twice: once by parsing every entry, once by predicting each from the body before it of the
+ * same kind, as a scrape does with the last page. Both readings must give the same samples; if not, that is printed and
  * differs. Conversion of classic histograms and start times are done as a scraper does them, line by line.
  */
 #include <stdio.h>
@@ -211,7 +211,6 @@ static void dump(enum exposition_kind kind, struct str body, struct page *last)
     free(last->v);
     *last = now;
 }
-
 
 /* ---- native histograms, protobuf, conversion, start times ---- */
 
@@ -541,7 +540,8 @@ static void print_line(struct buf *out, const struct lines *l, const struct line
         struct nhcb_part part;
         nhcb_part_of(first->labels, &part);
         stamps = (struct stamps){r->has_ts, o->starts, r->ts_ms, first->start_ms};
-        print_native(out, nhcb_labels(first->labels, &part, a), &r->histogram, &stamps, r->exemplars, r->n_exemplars, a);
+        print_native(out, nhcb_labels(first->labels, &part, a), &r->histogram, &stamps, r->exemplars, r->n_exemplars,
+                     a);
         return;
     }
     if (line->what != LINE_SERIES || line->taken)

@@ -8,9 +8,21 @@
 #include "base/num.h"
 #include "format/histogram_buckets.h"
 
-#define SPANS(...)  (const struct histogram_span[]){__VA_ARGS__}
-#define DELTAS(...) (const int64_t[]){__VA_ARGS__}
-#define COUNTS(...) (const double[]){__VA_ARGS__}
+#define SPANS(...)                                                                                                     \
+    (const struct histogram_span[])                                                                                    \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+#define DELTAS(...)                                                                                                    \
+    (const int64_t[])                                                                                                  \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+#define COUNTS(...)                                                                                                    \
+    (const double[])                                                                                                   \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 
 static struct arena arena;
 
@@ -88,7 +100,8 @@ static void lower_resolution_of_floats(void **state)
 {
     (void)state;
     struct histogram h = {.is_float = true, .schema = 1, .count_float = 4};
-    h.negative = (struct histogram_buckets){.spans = SPANS({0, 3}), .n_spans = 1, .n = 3, .counts = COUNTS(0.5, 1.5, 2)};
+    h.negative =
+        (struct histogram_buckets){.spans = SPANS({0, 3}), .n_spans = 1, .n = 3, .counts = COUNTS(0.5, 1.5, 2)};
     assert_int_equal(histogram_reduce_resolution(&h, 0, &arena, NULL), OK);
     expect_side(&h.negative, true, "0:2 | 0.5 3.5");
 }
@@ -129,8 +142,9 @@ static void the_bucket_factor_caps_the_schema(void **state)
     static const struct {
         double factor;
         int32_t schema;
-    } table[] = {{0, 8},    {1, 8},    {1.001, 8}, {1.002, 8}, {1.003, 7}, {1.005, 7}, {1.01, 6},  {1.02, 5},  {1.04, 4},
-                 {1.08, 3}, {1.18, 2}, {1.4, 1},   {2, 0},     {4, -1},    {16, -2},   {256, -3}, {65536, -4}, {1e9, -4}};
+    } table[] = {{0, 8},    {1, 8},    {1.001, 8}, {1.002, 8}, {1.003, 7},  {1.005, 7},
+                 {1.01, 6}, {1.02, 5}, {1.04, 4},  {1.08, 3},  {1.18, 2},   {1.4, 1},
+                 {2, 0},    {4, -1},   {16, -2},   {256, -3},  {65536, -4}, {1e9, -4}};
     for (size_t i = 0; i < COUNT_OF(table); i++)
         assert_int_equal(histogram_schema_for_factor(table[i].factor), table[i].schema);
     struct histogram h = integer(4, 4, SPANS({0, 4}), 1, DELTAS(1, 0, 0, 0), 4);
@@ -154,22 +168,26 @@ static void what_may_not_be_stored(void **state)
     struct histogram h = integer(0, 3, SPANS({0, 2}, {-1, 1}), 2, DELTAS(1, 0, 0), 3);
     expect_refused(&h, "positive side: span number 2 with offset -1: histogram has a span whose offset is negative");
     h = integer(0, 3, SPANS({0, 4}), 1, DELTAS(1, 0, 0), 3);
-    expect_refused(&h, "positive side: spans need 4 buckets, have 3 buckets: histogram spans specify different number of "
-                       "buckets than provided");
+    expect_refused(&h,
+                   "positive side: spans need 4 buckets, have 3 buckets: histogram spans specify different number of "
+                   "buckets than provided");
     h = integer(0, 0, SPANS({0, 2}), 1, DELTAS(1, -2), 2);
     expect_refused(&h, "positive side: bucket number 2 has observation count of -1: histogram has a bucket whose "
                        "observation count is negative");
     h = integer(0, 5, SPANS({0, 2}), 1, DELTAS(1, 0), 2);
-    expect_refused(&h, "2 observations found in buckets, but the Count field is 5: histogram's observation count should "
-                       "equal the number of observations found in the buckets (in absence of NaN)");
+    expect_refused(&h,
+                   "2 observations found in buckets, but the Count field is 5: histogram's observation count should "
+                   "equal the number of observations found in the buckets (in absence of NaN)");
     h.sum = NAN; /* NaN observations are in no bucket */
     assert_int_equal(histogram_validate(&h, NULL), OK);
     h = integer(9, 2, SPANS({0, 2}), 1, DELTAS(1, 0), 2);
-    expect_refused(&h, "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 "
-                       "for custom buckets, got schema 9");
+    expect_refused(&h,
+                   "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 "
+                   "for custom buckets, got schema 9");
     h = integer(HISTOGRAM_CUSTOM_BUCKETS, 2, SPANS({0, 2}), 1, DELTAS(1, 0), 2);
-    expect_refused(&h, "custom buckets: only 0 custom bounds defined which is insufficient to cover total span length of "
-                       "2: histogram custom bounds are too few");
+    expect_refused(&h,
+                   "custom buckets: only 0 custom bounds defined which is insufficient to cover total span length of "
+                   "2: histogram custom bounds are too few");
 }
 
 static void exemplars_are_in_order(void **state)

@@ -58,7 +58,8 @@ static void buckets_become_what_lies_between_bounds(void **state)
                      "integer count 6 sum 10 bounds 1 2.5 buckets 0:3 | 2 1 -2");
     expect_converted((double[]){2.5, 5, 1, 2, NAN}, 6, "integer count 6 sum 10 bounds 1 2.5 buckets 0:3 | 2 1 -2");
     expect_converted((double[]){1, 2, 2.5, 5, NAN}, -1, "integer count 5 sum 10 bounds 1 2.5 buckets 0:2 | 2 1");
-    expect_converted((double[]){1, 2, 1, 3, INFINITY, 2.5, NAN}, 2.5, "float count 2.5 sum 10 bounds 1 buckets 0:2 | 2 0.5");
+    expect_converted((double[]){1, 2, 1, 3, INFINITY, 2.5, NAN}, 2.5,
+                     "float count 2.5 sum 10 bounds 1 buckets 0:2 | 2 0.5");
     expect_converted((double[]){NAN}, 3, "integer count 3 sum 10 bounds buckets 0:1 | 3");
 }
 
@@ -69,7 +70,8 @@ static void two_empty_buckets_in_a_row_stay_three_do_not(void **state)
                      "integer count 2 sum 10 bounds 1 2 3 4 buckets 0:4 | 1 -1 0 1");
     expect_converted((double[]){1, 1, 2, 1, 3, 1, 4, 1, 5, 2, NAN}, 2,
                      "integer count 2 sum 10 bounds 1 2 3 4 5 buckets 0:1 3:1 | 1 0");
-    expect_converted((double[]){1, 0.5, 2, 0.5, 3, 2, NAN}, 2, "float count 2 sum 10 bounds 1 2 3 buckets 0:1 1:1 | 0.5 1.5");
+    expect_converted((double[]){1, 0.5, 2, 0.5, 3, 2, NAN}, 2,
+                     "float count 2 sum 10 bounds 1 2 3 buckets 0:1 1:1 | 0.5 1.5");
 }
 
 static void contradictions_are_refused(void **state)
@@ -164,12 +166,13 @@ static void expect_read(enum exposition_kind kind, const char *body, const char 
 static void a_histogram_stands_where_its_lines_stood(void **state)
 {
     (void)state;
-    expect_read(EXPOSITION_TEXT,
-                "# TYPE a histogram\na_bucket{le=\"1\",x=\"1\"} 2\n\na_bucket{le=\"+Inf\",x=\"1\"} 3\na_sum{x=\"1\"} 4\n"
-                "a_count{x=\"1\"} 3\na_bucket{le=\"+Inf\",x=\"2\"} 1\na_other 5\n# TYPE b gauge\nb 1\nb_count 2\n",
-                "block; block; {__name__=\"a\", x=\"1\"} integer count 3 sum 4 bounds 1 buckets 0:2 | 2 -1 since 77; "
-                "{__name__=\"a\", x=\"2\"} integer count 1 sum 0 bounds buckets 0:1 | 1 since 77; "
-                "{__name__=\"a_other\"} 5; block; {__name__=\"b\"} 1; {__name__=\"b_count\"} 2; ");
+    expect_read(
+        EXPOSITION_TEXT,
+        "# TYPE a histogram\na_bucket{le=\"1\",x=\"1\"} 2\n\na_bucket{le=\"+Inf\",x=\"1\"} 3\na_sum{x=\"1\"} 4\n"
+        "a_count{x=\"1\"} 3\na_bucket{le=\"+Inf\",x=\"2\"} 1\na_other 5\n# TYPE b gauge\nb 1\nb_count 2\n",
+        "block; block; {__name__=\"a\", x=\"1\"} integer count 3 sum 4 bounds 1 buckets 0:2 | 2 -1 since 77; "
+        "{__name__=\"a\", x=\"2\"} integer count 1 sum 0 bounds buckets 0:1 | 1 since 77; "
+        "{__name__=\"a_other\"} 5; block; {__name__=\"b\"} 1; {__name__=\"b_count\"} 2; ");
 }
 
 static void only_the_family_of_the_type_line_is_taken(void **state)

@@ -117,7 +117,8 @@ static void print_entry(struct buf *out, const struct prom_proto_entry *e, struc
         buf_double(out, e->value);
     else
         buf_printf(out, "%s schema %d count %g buckets %u", e->histogram->is_float ? "float" : "integer",
-                   e->histogram->schema, e->histogram->is_float ? e->histogram->count_float : (double)e->histogram->count_int,
+                   e->histogram->schema,
+                   e->histogram->is_float ? e->histogram->count_float : (double)e->histogram->count_int,
                    e->histogram->positive.n);
     if (e->has_ts)
         buf_printf(out, " @%lld", (long long)e->ts_ms);
@@ -393,8 +394,9 @@ static void errors_are_the_originals(void **state)
     expect_error(COUNTER, 3, &v, "a", "error: proto: wrong wireType = 0 for field Value");
     buf_clear(&v);
     put_span(&v, 12, 0, 2);
-    expect_error(HISTOGRAM, 7, &v, "a",
-                 "[a histogram seconds help me]\nerror: histogram \"a\": positive side: spans require 2 buckets, have 0");
+    expect_error(
+        HISTOGRAM, 7, &v, "a",
+        "[a histogram seconds help me]\nerror: histogram \"a\": positive side: spans require 2 buckets, have 0");
     AUTO_BUF cut = {0};
     buf_append(&cut, "\x05\x0a\x01", 3);
     expect(&cut, &plain, "error: clientpb: insufficient length of buffer, expected at least 6 bytes, got 3 bytes");
@@ -437,7 +439,8 @@ static void any_bytes_may_be_called_raw(void **state)
     struct arena a = {0};
     struct labels l;
     struct family f;
-    const struct str bytes[] = {STR(""), STR("a"), STR("a\xff"), STR("a\xffl\0\0"), STR("a\xff\0\x0a\x7f"), STR("\xff\xff\xff")};
+    const struct str bytes[] = {
+        STR(""), STR("a"), STR("a\xff"), STR("a\xffl\0\0"), STR("a\xff\0\x0a\x7f"), STR("\xff\xff\xff")};
     for (size_t i = 0; i < COUNT_OF(bytes); i++) {
         struct diag d = {0};
         assert_int_equal(prom_proto_labels(bytes[i], &a, &l, &d), ERR_SYNTAX);
