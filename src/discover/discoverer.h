@@ -35,11 +35,12 @@ struct discover_env {
     struct log *log;
     struct counters *counters;
     struct discover_totals *totals;
-    struct http_client *http;  /* of http_sd */
-    struct resolver *resolver; /* of dns_sd: with resolver_use_edns */
-    struct aws *aws;           /* of ec2, ecs and cloudmap; NULL: these fail and say so */
+    struct http_client *http;      /* of http_sd */
+    struct resolver *resolver;     /* of dns_sd: with resolver_use_edns */
+    struct aws *aws;               /* of ec2, ecs and cloudmap; NULL: these fail and say so */
     const char *task_metadata_uri; /* of ecs_task: $ECS_CONTAINER_METADATA_URI_V4, or NULL */
     struct str config;             /* the job's name, for counters and log lines; copied */
+    bool after_reload;             /* the consumer still has what a discoverer before this one found */
 };
 
 /* static_configs: reports once, asynchronously. */

@@ -8,6 +8,10 @@
  * have it. A lasting failure is logged again after ten minutes, after one when its words have changed (some hold an id
  * of the request): with an interval of a second the log would hold nothing else.
  *
+ * A reload makes discoverers anew, which know nothing of before; the pool keeps the groups of before until the first
+ * report. If that lacked what just then could not be asked, targets would go for one failed call: so a partial result
+ * waits for two more refreshes, and is reported then, since what fails for good must not hold up the rest for good.
+ *
  * The original counts durations in a summary and a histogram; quantiles of the summary are left out.
  */
 #include "discover/refresh.h"
@@ -16,7 +20,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-enum { LOG_OTHER_MS = 60 * 1000, LOG_AGAIN_MS = 10 * 60 * 1000 };
+enum { LOG_OTHER_MS = 60 * 1000, LOG_AGAIN_MS = 10 * 60 * 1000, PATIENCE_AFTER_RELOAD = 2 };
 
 static void open_counters(struct refresh *r)
 {
@@ -126,8 +130,14 @@ void refresh_done(struct refresh *r, struct target_groups *g)
 
 void refresh_partly(struct refresh *r, struct target_groups *g, const struct diag *d)
 {
+    bool wait = r->env.after_reload && !r->status.last_refresh_ms && r->status.failures < PATIENCE_AFTER_RELOAD;
+
     note_failure(r, d);
     end(r);
+    if (wait) {
+        target_groups_free(g);
+        return;
+    }
     report(r, g);
 }
 

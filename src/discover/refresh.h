@@ -26,7 +26,7 @@ struct refresh {
     struct counter *failures, *duration_sum, *duration_count;
     struct counter_histogram *duration;
     struct discover_status status;
-    struct diag error; /* of the last refresh */
+    struct diag error;          /* of the last refresh */
     uint64_t logged, logged_ms; /* hash of the error that was logged last, and when; 0: none since all was well */
     uint32_t unlogged;
 };
@@ -36,7 +36,8 @@ void refresh_start(struct refresh *r, const struct discover_env *env, struct pla
                    int64_t interval_ms, struct target_consumer *consumer, refresh_fn *begin);
 /* Reports g, which goes to the consumer. */
 void refresh_done(struct refresh *r, struct target_groups *g);
-/* Reports g, in which what could not be asked this time is as it was before, and counts a failure. */
+/* Reports g, in which what could not be asked this time is as it was before, and counts a failure. After a reload, when
+ * this object does not know yet what was before, but the consumer does, g is not reported at the first two times. */
 void refresh_partly(struct refresh *r, struct target_groups *g, const struct diag *d);
 /* Keeps what was reported last. */
 void refresh_failed(struct refresh *r, const struct diag *d);

@@ -23,13 +23,14 @@ static uint32_t count_discoverers(const struct plan_discovery *d)
            d->n_cloudmap_sd;
 }
 
-static void start_discoverers(struct program_pool *pool, const struct plan_scrape *config)
+static void start_discoverers(struct program_pool *pool, const struct plan_scrape *config, bool after_reload)
 {
     struct program *p = pool->p;
     const struct plan_discovery *d = &config->discovery;
     struct discover_env env = program_discover_env(p, config);
     uint32_t n = 0;
 
+    env.after_reload = after_reload;
     pool->n_discoverers = count_discoverers(d);
     pool->discoverers = mem_zalloc(sizeof(struct discoverer *) * (pool->n_discoverers + 1));
     if (d->n_static) {
@@ -96,6 +97,7 @@ void program_pools_apply(struct program *p)
     for (uint32_t i = 0; i < p->plan->n_scrapes; i++) {
         const struct plan_scrape *config = &p->plan->scrapes[i];
         struct program_pool *pool = find_pool(p, config->job_name);
+        bool after_reload = pool != NULL;
         if (pool) {
             stop_discoverers(pool);
             scrape_pool_update(pool->pool, p->plan, config, count_discoverers(&config->discovery));
@@ -103,7 +105,7 @@ void program_pools_apply(struct program *p)
             pool = add_pool(p, config);
         }
         pool->seen = true;
-        start_discoverers(pool, config);
+        start_discoverers(pool, config, after_reload);
     }
     for (uint32_t i = p->n_pools; i-- > 0;) {
         if (p->pools[i]->seen)

@@ -23,6 +23,7 @@ struct bench {
     struct buf last; /* "source: {labels}" per target */
     int updates;
     struct discoverer *d;
+    bool after_reload;
 };
 
 static void update(struct target_consumer *self, struct target_groups *g)
@@ -69,8 +70,12 @@ static struct bench *open_bench(const char *zone, const char *resolv_conf)
 
 static void start(struct bench *b, enum dns_sd_type type, uint16_t port, int64_t refresh_ms, const char *names)
 {
-    struct discover_env env = {
-        .loop = b->loop, .counters = b->counters, .totals = &b->totals, .resolver = b->resolver, .config = STR("job")};
+    struct discover_env env = {.loop = b->loop,
+                               .counters = b->counters,
+                               .totals = &b->totals,
+                               .resolver = b->resolver,
+                               .config = STR("job"),
+                               .after_reload = b->after_reload};
     struct str rest = str_c(names);
 
     b->config = (struct plan_dns_sd){.names = b->names, .type = type, .port = port, .refresh_ms = refresh_ms};
@@ -208,6 +213,27 @@ static void test_failures_keep_the_last_targets(void **state)
     close_bench(b);
 }
 
+/* What the discoverer before a reload found stays while one name fails; not for ever, for the sake of the others. */
+static void test_a_failure_after_a_reload(void **state)
+{
+    struct bench *b = open_bench("x.test. FAIL -\ny.test. A 192.0.2.2\n", "");
+
+    (void)state;
+    b->after_reload = true;
+    start(b, DNS_SD_A, 1, 20, "x.test y.test");
+    world_until(b->loop, b->updates >= 1);
+    struct discover_status status;
+    b->d->status(b->d, &status);
+    assert_int_equal(status.failures, 3);
+    assert_string_equal(b->last.p, "y.test: {__address__=\"192.0.2.2:1\", __meta_dns_name=\"y.test\"}\n");
+    close_bench(b);
+    b = open_bench("x.test. A 192.0.2.1\ny.test. A 192.0.2.2\n", "");
+    b->after_reload = true;
+    start(b, DNS_SD_A, 1, RARELY, "x.test y.test");
+    world_until(b->loop, b->updates == 1); /* nothing failed: at once */
+    close_bench(b);
+}
+
 /* Records beyond one datagram come over TCP. */
 static void test_large_answers(void **state)
 {
@@ -266,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_search_domains),
         cmocka_unit_test(test_a_failure_among_search_domains),
         cmocka_unit_test(test_failures_keep_the_last_targets),
+        cmocka_unit_test(test_a_failure_after_a_reload),
         cmocka_unit_test(test_large_answers),
         cmocka_unit_test(test_answers_that_are_cut_off_for_good),
         cmocka_unit_test(test_stops_while_it_asks),
