@@ -7,9 +7,9 @@
  *        |                    |                        `-> CONVERT --HISTOGRAM-----'
  *        |                    `--HISTOGRAM-> AFTER_NATIVE -- (keep_classic) -> FIELDS
  *
- * A family's unit, and in principle its name, may stand behind its metrics: the family message is walked once for what is
- * not a metric, then again from metric to metric. Families without metrics are not there, whatever else is wrong with
- * them. The first metric is read before the family's name is judged; both as the original does.
+ * A family's unit, and in principle its name, may stand behind its metrics: the family message is walked once for what
+ * is not a metric, then again from metric to metric. Families without metrics are not there, whatever else is wrong
+ * with them. The first metric is read before the family's name is judged; both as the original does.
  *
  * A family's raw is a MetricFamily message again, of name, help, type and unit in this order and nothing else.
  * A series' raw is made in scratch memory for each series anew, with three copies; from one bucket to the next only the
@@ -108,6 +108,14 @@ static enum err family_message(struct prom_proto *p, struct str *out, struct dia
     return OK;
 }
 
+/* Where the metrics end that stand behind each other without anything else, in the usual encoding. */
+static const uint8_t *skip_metrics(const uint8_t *at, const uint8_t *end)
+{
+    while (end - at >= 2 && at[0] == METRIC_TAG && at[1] < 128 && end - at >= 2 + at[1])
+        at += 2 + at[1];
+    return at;
+}
+
 static void note_metric(struct prom_proto *p, const struct wire *w, const uint8_t *tag)
 {
     if (!p->metric)
@@ -129,8 +137,7 @@ static enum err read_family(struct prom_proto *p, struct str bytes, struct diag 
     p->type = 0;
     for (;;) {
         const uint8_t *from = w.p;
-        while (w.end - w.p >= 2 && w.p[0] == METRIC_TAG && w.p[1] < 128 && w.end - w.p >= 2 + w.p[1])
-            w.p += 2 + w.p[1];
+        w.p = skip_metrics(w.p, w.end);
         if (w.p != from)
             note_metric(p, &w, from);
         if ((err = wire_next(&w)))
@@ -160,6 +167,37 @@ static enum err read_family(struct prom_proto *p, struct str bytes, struct diag 
             return err;
     }
     return err == ERR_EOF ? OK : err;
+}
+
+/* The family that is expected, when its message is those bytes and metrics: name, help, type; no unit. True: it is
+ * read. Anything else is read field by field. */
+static bool read_expected_family(struct prom_proto *p, struct str message)
+{
+    const uint8_t *e = (const uint8_t *)p->expect.p, *at = (const uint8_t *)message.p, *end = at + message.n;
+    size_t n = p->expect.n;
+    if (n < 6 || e[0] != 0x0a || e[1] >= 128 || n < 6u + e[1] || e[2 + e[1]] != 0x12 || e[3 + e[1]] >= 128)
+        return false;
+    size_t name_n = e[1], help_n = e[3 + name_n], both = name_n + help_n + 4;
+    if (n < both + 2 || message.n < both || memcmp(at, e, both) != 0)
+        return false;
+    uint8_t type = e[both] == 0x18 ? e[both + 1] : 0;
+    size_t rest = both + (type ? 2 : 0);
+    if (type >= MT_END || n != rest + 2 || e[rest] != 0x2a || e[rest + 1] != 0)
+        return false;
+    at += both;
+    bool typed = end - at >= 2 && at[0] == 0x18;
+    if (typed ? at[1] != type : type != 0)
+        return false;
+    at += typed ? 2 : 0;
+    if (at == end || skip_metrics(at, end) != end)
+        return false;
+    p->metric = at;
+    p->family_end = end;
+    p->name = str_from(message.p + 2, name_n);
+    p->help = str_from(message.p + 4 + name_n, help_n);
+    p->unit = STR("");
+    p->type = type;
+    return true;
 }
 
 /* Reads the next metric of the family; ERR_EOF: there is none. */
@@ -230,7 +268,8 @@ static bool is_expected_family(const struct prom_proto *p)
     } else if (!match_bytes(&expect, 0x0a, p->name) || !match_bytes(&expect, 0x12, p->help)) {
         return false;
     }
-    if (p->type < 0 || p->type >= MT_END || (p->type && (expect.n < 2 || expect.p[0] != 0x18 || expect.p[1] != p->type)))
+    if (p->type < 0 || p->type >= MT_END ||
+        (p->type && (expect.n < 2 || expect.p[0] != 0x18 || expect.p[1] != p->type)))
         return false;
     if (p->type)
         expect = str_from(expect.p + 2, expect.n - 2);
@@ -257,6 +296,8 @@ static enum err next_family(struct prom_proto *p, struct diag *d)
             return ERR_EOF;
         enum err err = family_message(p, &message, d);
         if (!err)
+            p->as_expected = read_expected_family(p, message);
+        if (!err && !p->as_expected)
             err = read_family(p, message, d);
         if (err)
             return err;
@@ -266,7 +307,8 @@ static enum err next_family(struct prom_proto *p, struct diag *d)
 
 static enum err family_entry(struct prom_proto *p, struct prom_proto_entry *out, struct diag *d)
 {
-    *out = (struct prom_proto_entry){.kind = PROM_PROTO_FAMILY, .raw = p->expect, .expected = is_expected_family(p)};
+    *out = (struct prom_proto_entry){.kind = PROM_PROTO_FAMILY, .raw = p->expect};
+    out->expected = p->as_expected || is_expected_family(p);
     if (out->expected)
         return OK;
     enum err err = check_family(p, d);
@@ -570,8 +612,8 @@ static enum err check_side(const struct prom_proto *p, const char *name, const s
     if (total == have)
         return OK;
     char text[96];
-    snprintf(text, sizeof(text), "%s side: spans require %llu buckets, have %zu", name,
-             (unsigned long long)total, have);
+    snprintf(text, sizeof(text), "%s side: spans require %llu buckets, have %zu", name, (unsigned long long)total,
+             have);
     return fail_named(p, d, "histogram ", ": ", str_c(text));
 }
 

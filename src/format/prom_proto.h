@@ -13,7 +13,7 @@
  *   for (;;) {
  *       prom_proto_expect(&p, the raw of what stood here in the last scrape)
  *       err = prom_proto_next(&p, &entry, d), and ended by an error or PROM_PROTO_EOF
- *       if (!entry.expected)                               else raw bytes were compared, not made, and no label was read
+ *       if (!entry.expected)                       else raw bytes were compared, not made, and no label was read
  *           FAMILY: intern entry.raw as a block; exposition_families(raw, EXPOSITION_PROTO, ..) reads it
  *           others: look entry.raw up, else prom_proto_labels(entry.raw, ..) and intern
  *       entry.value, entry.ts_ms, entry.start_ms, entry.exemplars, entry.histogram
@@ -62,12 +62,12 @@ enum prom_proto_kind {
 struct prom_proto_entry {
     enum prom_proto_kind kind;
     bool has_ts;
-    bool converted;     /* HISTOGRAM: from a classic one */
-    bool expected;      /* raw equals the bytes given to prom_proto_expect, and is them */
-    struct str raw;     /* valid until the next call */
-    double value;       /* as it stands in the message: a NaN keeps its bits, as it does for Prometheus */
+    bool converted; /* HISTOGRAM: from a classic one */
+    bool expected;  /* raw equals the bytes given to prom_proto_expect, and is them */
+    struct str raw; /* valid until the next call */
+    double value;   /* as it stands in the message: a NaN keeps its bits, as it does for Prometheus */
     int64_t ts_ms;
-    int64_t start_ms;   /* counters, summaries, histograms; 0: not said */
+    int64_t start_ms;                  /* counters, summaries, histograms; 0: not said */
     const struct histogram *histogram; /* in the arena; compacted, spans and buckets agree; else not yet validated */
     const struct exemplar *exemplars;  /* in the arena, sorted by time, value, labels; a histogram's all have a time */
     uint32_t n_exemplars;
@@ -91,6 +91,7 @@ struct prom_proto {
     const uint8_t *metric, *family_end; /* where the next metric is searched */
     struct str name, help, unit;
     int32_t type; /* the message's number */
+    bool as_expected;
 
     /* the metric; the strings are encoded fields and messages, in the body, the arena or `gathered` */
     struct str labels;
