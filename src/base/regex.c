@@ -13,6 +13,8 @@
  * form means ENGINE. They match bytes; a dot of the engine matches one character of valid UTF-8, and label values are
  * valid.
  *
+ * A search (regex_new_search) is the same without the anchors: a literal is CONTAINS, everything else ENGINE.
+ *
  * Go accepts (?<name>...) besides (?P<name>...) and refuses \C; this version of RE2 does the opposite of both, so the
  * pattern is adapted before it gets there. Templates of regex_expand follow Regexp.Expand: $1x is the group called "1x"
  * (there is none, hence empty), ${1}x the first group and an x, a $ that starts nothing stays.
@@ -197,16 +199,16 @@ static void undo_adapt(char *text)
         memmove(at + 2, at + 3, strlen(at + 3) + 1);
 }
 
-static enum err compile(struct regex *re, struct diag *d)
+static enum err compile(struct regex *re, bool anchored, struct diag *d)
 {
     char what[64], where[256];
     AUTO_BUF wrapped = {0};
     if (!str_is_utf8(re->pattern))
         return diag_set(d, ERR_SYNTAX, "error parsing regexp: invalid UTF-8");
-    buf_c(&wrapped, "^(?s:");
+    buf_c(&wrapped, anchored ? "^(?s:" : "");
     if (!adapt(re->pattern, &wrapped))
         return diag_set(d, ERR_SYNTAX, "error parsing regexp: invalid escape sequence: `\\C`");
-    buf_c(&wrapped, ")$");
+    buf_c(&wrapped, anchored ? ")$" : "");
     re->shim = regex_shim_new(wrapped.p, wrapped.n, what, where);
     if (!re->shim) {
         if (!str_contains(re->pattern, STR("(?P<")))
@@ -217,19 +219,42 @@ static enum err compile(struct regex *re, struct diag *d)
     return OK;
 }
 
-enum err regex_new(struct str pattern, struct regex **out, struct diag *d)
+/* A literal without anything around it, to be found anywhere. */
+static bool is_simple_search(struct regex *re)
+{
+    if (take_literal(re, re->pattern).n == 0) {
+        add_literal(re, 0, re->text.n);
+        finish_literals(re);
+        re->kind = CONTAINS;
+        return true;
+    }
+    buf_clear(&re->text);
+    return false;
+}
+
+static enum err make(struct str pattern, bool anchored, struct regex **out, struct diag *d)
 {
     struct regex *re = NEW(struct regex);
     re->pattern = str_from(mem_strndup(pattern.p, pattern.n), pattern.n);
     enum err e = OK;
-    if (!str_is_utf8(pattern) || !is_simple(re))
-        e = compile(re, d);
+    if (!str_is_utf8(pattern) || !(anchored ? is_simple(re) : is_simple_search(re)))
+        e = compile(re, anchored, d);
     if (e) {
         regex_free(re);
         return e;
     }
     *out = re;
     return OK;
+}
+
+enum err regex_new(struct str pattern, struct regex **out, struct diag *d)
+{
+    return make(pattern, true, out, d);
+}
+
+enum err regex_new_search(struct str pattern, struct regex **out, struct diag *d)
+{
+    return make(pattern, false, out, d);
 }
 
 void regex_free(struct regex *re)

@@ -15,6 +15,8 @@ struct regex;
 /* Compiles `^(?s:pattern)$`, as Prometheus anchors. The error text is Go's where RE2 gives it:
  * "error parsing regexp: missing closing ): `...`". */
 enum err regex_new(struct str pattern, struct regex **out, struct diag *d) MUST_USE;
+/* The pattern as Go's regexp.MatchString has it: found anywhere, and a dot is no newline. Same errors. */
+enum err regex_new_search(struct str pattern, struct regex **out, struct diag *d) MUST_USE;
 void regex_free(struct regex *re);
 struct str regex_pattern(const struct regex *re); /* as given */
 bool regex_match(const struct regex *re, struct str s);

@@ -152,12 +152,45 @@ static void long_text_with_nested_repeats_is_quick(void **state)
     regex_free(re);
 }
 
+static bool finds(const char *pattern, const char *text)
+{
+    struct regex *re = NULL;
+    assert_int_equal(regex_new_search(str_c(pattern), &re, NULL), OK);
+    bool found = regex_match(re, str_c(text));
+    regex_free(re);
+    return found;
+}
+
+static void a_search_finds_anywhere(void **state)
+{
+    (void)state;
+    assert_true(finds("nginx", "my-nginx-service"));
+    assert_false(finds("nginx", "my-Nginx-service"));
+    assert_true(finds("", ""));
+    assert_true(finds("a\\.b", "xa.by"));
+    assert_true(finds("^nginx$", "nginx"));
+    assert_false(finds("^nginx$", "nginx-2"));
+    assert_true(finds("a|b", "xxb"));
+    assert_true(finds(".*:task-definition/.*-(white|red):[0-9]+", "arn:aws:ecs:eu-west-1:1:task-definition/x-red:12"));
+    assert_false(finds("a.b", "a\nb"));
+    assert_true(finds("(?i)(?<who>NGINX)-", "my-nginx-service"));
+    assert_true(finds("x*", "abc"));
+    struct regex *re = NULL;
+    struct diag d = {0};
+    assert_int_equal(regex_new_search(STR("*memcached.*"), &re, &d), ERR_SYNTAX);
+    assert_string_equal(d.text, "error parsing regexp: missing argument to repetition operator: `*`");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(behaves_as_go),           cmocka_unit_test(keeps_its_pattern),
-        cmocka_unit_test(many_alternatives),       cmocka_unit_test(threads_share_one),
-        cmocka_unit_test(invalid_utf8_is_refused), cmocka_unit_test(long_text_with_nested_repeats_is_quick),
+        cmocka_unit_test(behaves_as_go),
+        cmocka_unit_test(keeps_its_pattern),
+        cmocka_unit_test(many_alternatives),
+        cmocka_unit_test(a_search_finds_anywhere),
+        cmocka_unit_test(threads_share_one),
+        cmocka_unit_test(invalid_utf8_is_refused),
+        cmocka_unit_test(long_text_with_nested_repeats_is_quick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
