@@ -32,4 +32,29 @@ enum err config_parse_prometheus(struct str text, const char *name, const char *
                                  const struct config_options *o, struct plan **out, struct config_errors *errors,
                                  struct diag *d) MUST_USE;
 
+/* ---- the CloudWatch agent's JSON ---- */
+
+struct config_agent_source {
+    const char *name; /* of the file or variable, for messages */
+    struct str text;
+};
+
+struct config_agent_options {
+    struct str cluster, region;              /* of leadline's own task; empty: unknown */
+    const char *clusters;                    /* LEADLINE_ECS_CLUSTERS; NULL: none */
+    const char *(*getenv)(const char *name); /* for ${NAME} in strings; NULL: nothing is set */
+};
+
+/* Reads the sources as one configuration, merged as the agent merges them. In the plan, ecs_agent is NULL when they ask
+ * for no discovery. *debug is agent.debug. Errors as above. */
+enum err config_parse_agent(const struct config_agent_source *sources, uint32_t n,
+                            const struct config_agent_options *o, struct plan **out, bool *debug,
+                            struct config_errors *errors, struct diag *d) MUST_USE;
+
+/* The sources in `path`: a file, or a directory with what is below it as the agent takes it: in lexical order, but
+ * *.yaml and *.tmp, up to the first file that is not JSON (*odd says which and why; its text is empty when there is
+ * none). In the arena. NOT_FOUND when there is no such file or directory; none in a directory is OK. */
+enum err config_agent_files(const char *path, struct arena *a, struct config_agent_source **out, uint32_t *n,
+                            struct diag *odd, struct diag *d) MUST_USE;
+
 #endif
