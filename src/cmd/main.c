@@ -3,6 +3,7 @@
  *   leadline COMMAND ...    a row of the table below
  *   prometheus ...          a link to the binary: the Prometheus agent
  *   promtool check ...      a link to the binary: the checks
+ *   config-reloader         a link to the binary: cloudmap-sd
  *
  * So a container image or a unit file that starts the original by its name starts leadline after a link was put there.
  * Exit status 2 when no program is meant.
@@ -23,6 +24,7 @@ struct command {
 
 static const struct command commands[] = {
     {"prometheus", cmd_prometheus, "scrape and deliver by remote write, as Prometheus in agent mode"},
+    {"cloudmap-sd", cmd_cloudmap_sd, "find targets in AWS Cloud Map for a scraper, as the config-reloader sidecar"},
     {"check", cmd_check, "check a configuration file and print what it means"},
     {"healthcheck", cmd_healthcheck, "ask a running leadline whether it is healthy (for container health checks)"},
     {"spool", cmd_spool, "look at what waits to be delivered: ls, verify, replay"},
@@ -65,6 +67,8 @@ int main(int argc, char **argv)
     if (strcmp(self, "promtool") == 0)
         return argc > 1 && strcmp(argv[1], "check") == 0 ? cmd_check(argc - 2, argv + 2)
                                                          : cmd_check(argc - 1, argv + 1);
+    if (strcmp(self, "config-reloader") == 0)
+        return cmd_cloudmap_sd(argc - 1, argv + 1);
     if (argc < 2) {
         print_help(stderr);
         return 2;
