@@ -392,9 +392,9 @@ static int run(struct agent *a)
     log_info(a->log, "Starting leadline", F_C("version", LEADLINE_VERSION),
              F_C("mode", flags_bool(&a->flags, "agent") ? "agent" : "sender"),
              F_INT("open_files", machine_raise_files()));
+    warn_of_flags(a);
     if (load(a, &plan, &d))
         return refuse_config(a, &d);
-    warn_of_flags(a);
     show_flags(a);
     fill_options(a, &o);
     a->loop = loop_new("control");
