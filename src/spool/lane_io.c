@@ -614,8 +614,9 @@ static void keep_some(struct spool_lane *l, bool unread)
             free_abandoned(l, r);
             continue;
         }
-        bool keep = r == l->peeked || (!unread && !spool_pressed(l->s) && i + l->known_requests <= j->written + KEEP_REQUESTS - 1 &&
-                                       l->known_bytes <= KEEP_BYTES);
+        bool keep =
+            r == l->peeked || (!unread && !spool_pressed(l->s) &&
+                               i + l->known_requests <= j->written + KEEP_REQUESTS - 1 && l->known_bytes <= KEEP_BYTES);
         if (keep) {
             l->known_up_to = r->header.seq;
             l->read_segment = r->segment;

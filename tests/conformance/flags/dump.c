@@ -1,5 +1,5 @@
-/* dump: the flags of `leadline prometheus`, a line each: name, kind, default or -, hidden or shown, what leadline does with
- * it in the words of docs/compatibility.md, help. */
+/* dump: the flags of `leadline prometheus`, a line each: name, kind, default or -, hidden or shown, what leadline does
+ * with it in the words of docs/compatibility.md, help. */
 #include <stdio.h>
 
 #include "cmd/prometheus_flags.h"
