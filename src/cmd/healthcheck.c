@@ -1,5 +1,5 @@
 /* healthcheck: `leadline healthcheck [--port N]`, for a container's health check: asks the running program on this host
- * for /-/healthy.
+ * for /-/healthy, by TCP or at a Unix socket.
  *
  * Exit status 0 for an answer of 200, or of 401 (it asks for a password, so it is alive), else 1 with the reason on
  * standard error, where ECS keeps it. Healthy also while a destination is down: a restart would cost what waits in the
@@ -15,7 +15,9 @@
 static const struct flag_spec specs[] = {
     {"help", FLAG_BOOL, FLAG_USED, "false", NULL, "Show this help.", 'h', false},
     {"port", FLAG_NUMBER, FLAG_USED, "9090", NULL, "The port of the program's pages on this host.", 0, false},
-    {"url", FLAG_TEXT, FLAG_USED, NULL, NULL, "The whole address, in place of --port.", 0, false},
+    {"url", FLAG_TEXT, FLAG_USED, NULL, NULL,
+     "The whole address, in place of --port: http://, https://, or unix:PATH for a program that listens on a socket.",
+     0, false},
     {"tls", FLAG_BOOL, FLAG_USED, "false", NULL,
      "Ask by TLS (--web.config.file). The certificate is not verified: it is this host that is asked.", 0, false},
     {"timeout", FLAG_DURATION, FLAG_USED, "3s", NULL, "How long to wait.", 0, false},
@@ -33,8 +35,10 @@ static int run(const struct flags *f)
     else
         buf_printf(&url, "%s://127.0.0.1:%lld/-/healthy", flags_bool(f, "tls") ? "https" : "http",
                    (long long)flags_number(f, "port"));
-    enum err err =
-        ask_get(buf_view(&url), flags_bool(f, "tls"), (uint32_t)flags_duration_ms(f, "timeout"), &status, &body, &d);
+    uint32_t timeout_ms = (uint32_t)flags_duration_ms(f, "timeout");
+    enum err err = str_starts(buf_view(&url), STR("unix:"))
+                       ? ask_get_unix(str_from(url.p + 5, url.n - 5), "/-/healthy", timeout_ms, &status, &d)
+                       : ask_get(buf_view(&url), flags_bool(f, "tls"), timeout_ms, &status, &body, &d);
     if (err) {
         fprintf(stderr, "unhealthy: %s: %s\n", url.p, d.text);
         return 1;
