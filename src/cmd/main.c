@@ -3,6 +3,7 @@
  *   leadline COMMAND ...    a row of the table below
  *   prometheus ...          a link to the binary: the Prometheus agent
  *   promtool check ...      a link to the binary: the checks
+ *   amazon-cloudwatch-agent, start-amazon-cloudwatch-agent: the CloudWatch agent
  *   config-reloader         a link to the binary: cloudmap-sd
  *
  * So a container image or a unit file that starts the original by its name starts leadline after a link was put there.
@@ -24,6 +25,8 @@ struct command {
 
 static const struct command commands[] = {
     {"prometheus", cmd_prometheus, "scrape and deliver by remote write, as Prometheus in agent mode"},
+    {"cloudwatch-agent", cmd_cloudwatch_agent,
+     "find targets on ECS and write them to a file, as the CloudWatch agent's ecs_service_discovery"},
     {"cloudmap-sd", cmd_cloudmap_sd, "find targets in AWS Cloud Map for a scraper, as the config-reloader sidecar"},
     {"check", cmd_check, "check a configuration file and print what it means"},
     {"healthcheck", cmd_healthcheck, "ask a running leadline whether it is healthy (for container health checks)"},
@@ -34,7 +37,7 @@ static void print_help(FILE *to)
 {
     fprintf(to, "usage: leadline COMMAND [<flags>]\n\nMetrics collection for containers on Amazon ECS.\n\nCommands:\n");
     for (size_t i = 0; i < COUNT_OF(commands); i++)
-        fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].help);
     fprintf(to, "\n`leadline COMMAND --help` shows a command's flags. `leadline --version` shows the version.\n");
 }
 
@@ -64,6 +67,8 @@ int main(int argc, char **argv)
 
     if (strcmp(self, "prometheus") == 0)
         return cmd_prometheus(argc - 1, argv + 1);
+    if (strcmp(self, "amazon-cloudwatch-agent") == 0 || strcmp(self, "start-amazon-cloudwatch-agent") == 0)
+        return cmd_cloudwatch_agent(argc - 1, argv + 1);
     if (strcmp(self, "promtool") == 0)
         return argc > 1 && strcmp(argv[1], "check") == 0 ? cmd_check(argc - 2, argv + 2)
                                                          : cmd_check(argc - 1, argv + 1);

@@ -156,7 +156,7 @@ static struct str expand(struct agent_reader *a, struct str s)
             buf_char(&b, '$');
             continue;
         }
-        buf_c(&b, a->o->getenv ? a->o->getenv(str_dup(a->r.tree, name).p) : NULL);
+        buf_str(&b, str_c(a->o->getenv ? a->o->getenv(str_dup(a->r.tree, name).p) : NULL));
         s = after;
     }
     buf_str(&b, s);

@@ -4,138 +4,71 @@
  *           --> the result file (on the work pool) and the consumer
  *
  * A cluster has a region and perhaps a role of its own, so each has its own client; a client that fails keeps the
- * inventory it had, and its targets stay. The first refresh is at start, not one period later as in the agent. The file
- * is replaced when its text has changed or it is gone; one that cannot be written is told once and tried again at each
- * refresh.
+ * inventory it had, and its targets stay. The first refresh is at start, not one period later as in the agent.
  *
- * Control loop; only the write of the file runs elsewhere, one at a time, the newest text waiting behind it.
+ * The file is replaced when its text has changed or it is gone. One that is there at start may know clusters from
+ * before that cannot be asked just now: for two periods it is left alone while a cluster has never answered.
+ *
+ * At debug level each refresh without failure prints the agent's statistics by its names, a line each:
+ *
+ *   msg="ECS_SD_Stats: AWSCLI_ListTasks: 3"
+ *
+ * Control loop.
  */
 #include "discover/ecs_agent.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/hash.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/regex.h"
 #include "discover/aws_labels_int.h"
+#include "discover/cloudmap_file.h"
 
-enum { SAY_AGAIN_MS = 60 * 1000 };
+enum { HOLD_BACK = 2 };
+
+static const char mechanism[] = "ecs_agent";
+
+/* As the agent's statistics name calls. DescribeServices is not among them. */
+static const struct {
+    const char *call, *name;
+} counted[] = {
+    {"DescribeContainerInstances", "AWSCLI_DescribeContainerInstances"},
+    {"DescribeInstances", "AWSCLI_DescribeInstancesRequest"},
+    {"DescribeTaskDefinition", "AWSCLI_DescribeTaskDefinition"},
+    {"DescribeTasks", "AWSCLI_DescribeTasks"},
+    {"ListServices", "AWSCLI_ListServices"},
+    {"ListTasks", "AWSCLI_ListTasks"},
+};
 
 struct agent_discoverer;
 
 struct cluster {
     struct agent_discoverer *d;
     const struct plan_ecs_cluster *config;
-    struct ecs_client *client; /* NULL: could not be made yet */
-    const struct ecs_inventory **inventories;
-    uint32_t n_inventories;
-    struct diag diag; /* of this refresh; text empty: it was good */
-};
-
-/* The file being written; lives on when the discoverer is stopped meanwhile. */
-struct result_file {
-    struct work work;
-    struct agent_discoverer *d; /* NULL: stopped */
-    struct str path;
-    struct buf text, next; /* next: waits */
-    uint64_t written;      /* hash of the text in the file; 0: none yet */
-    bool busy, waiting;
-    enum err err;
-    struct diag diag;
+    struct ecs_client *client;             /* NULL: could not be made yet */
+    const struct ecs_inventory *inventory; /* NULL: it has never answered */
+    struct diag diag;                      /* of this refresh; text empty: it was good */
 };
 
 struct agent_discoverer {
     struct discoverer base;
     struct refresh refresh;
     const struct plan_ecs_agent_sd *config;
-    struct target_consumer swallow; /* where nobody asks for more than the file */
+    struct target_consumer *consumer; /* NULL: nobody asks for more than the file */
+    struct target_consumer swallow;
     struct cluster *clusters;
     uint32_t pending; /* of this refresh */
     uint64_t calls;
-    struct result_file *file;
-    struct counter *targets, *skipped, *calls_shown, *file_errors;
-    struct log_limit file_limit;
+    struct cloudmap_file *file;
+    uint32_t held_back;
+    bool settled; /* the targets of all clusters have been told, or waiting for them was given up */
+    struct counter *targets, *skipped, *calls_shown;
+    double calls_before[sizeof(counted) / sizeof(counted[0])];
     struct buf about;
 };
-
-/* ---- the file ---- */
-
-static void file_free(struct result_file *f)
-{
-    buf_release(&f->text);
-    buf_release(&f->next);
-    free((void *)f->path.p);
-    free(f);
-}
-
-static void file_write(struct work *w)
-{
-    struct result_file *f = CONTAINER_OF(w, struct result_file, work);
-    uint64_t hash = hash_bytes(buf_view(&f->text)) | 1;
-
-    f->err = OK;
-    if (hash == f->written && access(f->path.p, F_OK) == 0)
-        return;
-    f->err = file_replace_mode(f->path.p, buf_view(&f->text), 0644, &f->diag);
-    f->written = f->err ? 0 : hash;
-}
-
-static void file_start(struct result_file *f);
-
-static void file_written(struct work *w)
-{
-    struct result_file *f = CONTAINER_OF(w, struct result_file, work);
-    uint32_t suppressed;
-
-    f->busy = false;
-    if (!f->d) {
-        file_free(f);
-        return;
-    }
-    if (f->err)
-        counter_inc(f->d->file_errors);
-    if (f->err && log_allow(&f->d->file_limit, SAY_AGAIN_MS, &suppressed))
-        log_warn(
-            f->d->refresh.env.log, "the file of discovered targets cannot be written", F_STR("file", f->path),
-            F_C("err", f->diag.text), F_INT("repeats", suppressed),
-            F_C("next", "it is tried again at the next refresh; what reads the file sees the last targets written"));
-    if (f->waiting)
-        file_start(f);
-}
-
-static void file_start(struct result_file *f)
-{
-    struct buf text = f->text;
-    f->text = f->next;
-    f->next = text;
-    f->busy = true;
-    f->waiting = false;
-    loop_work(f->d->refresh.env.loop, &f->work);
-}
-
-static void write_file(struct agent_discoverer *d, const struct ecs_agent_findings *found)
-{
-    struct result_file *f = d->file;
-    if (!f)
-        return;
-    buf_clear(&f->next);
-    ecs_agent_print(found, &f->next);
-    f->waiting = true;
-    if (!f->busy)
-        file_start(f);
-}
-
-static struct result_file *file_new(struct agent_discoverer *d)
-{
-    struct result_file *f = NEW(struct result_file);
-    f->work = (struct work){.run = file_write, .done = file_written};
-    f->d = d;
-    f->path.n = d->config->result_file.n;
-    f->path.p = mem_strndup(d->config->result_file.p, f->path.n);
-    return f;
-}
 
 /* ---- the targets ---- */
 
@@ -145,65 +78,181 @@ static void swallow(struct target_consumer *self, struct target_groups *groups)
     target_groups_free(groups);
 }
 
-static struct target_groups *groups_of(const struct ecs_agent_findings *f)
+static struct target_group group_of(const struct ecs_agent_target *t, struct arena *a)
+{
+    struct labels *target = ARENA_ARRAY(a, struct labels, 1);
+    struct label *address = ARENA_NEW(a, struct label);
+    struct str path = labels_get(t->labels, STR("__metrics_path__"));
+
+    *address = (struct label){STR("__address__"), str_dup(a, t->address)};
+    *target = (struct labels){.v = address, .n = 1};
+    return (struct target_group){.source = str_c(arena_printf(a, "%.*s%.*s", STR_ARGS(t->address), STR_ARGS(path))),
+                                 .labels = labels_copy(t->labels, a),
+                                 .targets = target,
+                                 .n_targets = 1};
+}
+
+/* Without a consumer only their number is of interest: no copy of thousands. */
+static struct target_groups *groups_of(const struct agent_discoverer *d, const struct ecs_agent_findings *f)
 {
     struct target_groups *g = target_groups_new();
     struct arena *a = &g->arena;
 
-    g->groups = ARENA_ARRAY(a, struct target_group, f->n_targets);
-    for (uint32_t i = 0; i < f->n_targets; i++) {
-        const struct ecs_agent_target *t = &f->targets[i];
-        struct labels *target = ARENA_ARRAY(a, struct labels, 1);
-        struct label *address = ARENA_NEW(a, struct label);
-        *address = (struct label){STR("__address__"), str_dup(a, t->address)};
-        *target = (struct labels){.v = address, .n = 1};
-        struct str path = labels_get(t->labels, STR("__metrics_path__"));
-        g->groups[g->n++] =
-            (struct target_group){.source = str_c(arena_printf(a, "%.*s%.*s", STR_ARGS(t->address), STR_ARGS(path))),
-                                  .labels = labels_copy(t->labels, a),
-                                  .targets = target,
-                                  .n_targets = 1};
+    g->groups = ARENA_ARRAY(a, struct target_group, f->n_targets + 1);
+    if (!d->consumer) {
+        g->groups[g->n++] = (struct target_group){.source = STR("file"), .n_targets = f->n_targets};
+        return g;
     }
+    for (uint32_t i = 0; i < f->n_targets; i++)
+        g->groups[g->n++] = group_of(&f->targets[i], a);
     return g;
 }
 
-static uint32_t inventories_of(struct agent_discoverer *d, struct arena *a, const struct ecs_inventory ***out)
+static void write_file(struct agent_discoverer *d, const struct ecs_agent_findings *found)
+{
+    AUTO_BUF text = {0};
+
+    if (!d->file)
+        return;
+    ecs_agent_print(found, &text);
+    cloudmap_file_put(d->file, buf_view(&text));
+}
+
+/* ---- statistics ---- */
+
+static void put_stat(const struct agent_discoverer *d, const char *name, uint64_t n)
+{
+    AUTO_BUF line = {0};
+
+    buf_printf(&line, "ECS_SD_Stats: %s: %llu", name, (unsigned long long)n);
+    log_debug(d->refresh.env.log, line.p);
+}
+
+static double calls_of(const struct agent_discoverer *d, const char *call)
+{
+    const struct counter_label labels[] = {
+        {STR("mechanism"), str_c(mechanism)}, {STR("config"), d->refresh.env.config}, {STR("call"), str_c(call)}};
+    struct counters *set = d->refresh.env.counters;
+
+    return set ? counters_sum(set, "leadline_sd_aws_calls_total", labels, 3) : 0;
+}
+
+static int by_pointer(const void *a, const void *b)
+{
+    const void *x = *(const void *const *)a, *y = *(const void *const *)b;
+    return x < y ? -1 : x > y;
+}
+
+static uint64_t distinct(const void **v, uint64_t n)
+{
+    uint64_t count = 0;
+
+    if (n)
+        qsort(v, n, sizeof(*v), by_pointer);
+    for (uint64_t i = 0; i < n; i++)
+        count += i == 0 || v[i] != v[i - 1];
+    return count;
+}
+
+static void put_cache_stats(const struct agent_discoverer *d, const struct ecs_inventory *const *v, uint32_t n_v,
+                            struct arena *a)
+{
+    uint64_t n = 0, n_definitions = 0, n_hosts = 0;
+
+    for (uint32_t i = 0; i < n_v; i++)
+        n += v[i]->n_tasks;
+    const void **definitions = ARENA_ARRAY(a, const void *, n + 1), **hosts = ARENA_ARRAY(a, const void *, n + 1);
+    for (uint32_t i = 0; i < n_v; i++) {
+        for (uint32_t k = 0; k < v[i]->n_tasks; k++) {
+            const struct ecs_found *f = &v[i]->tasks[k];
+            if (f->definition)
+                definitions[n_definitions++] = f->definition;
+            if (f->host)
+                hosts[n_hosts++] = f->host;
+        }
+    }
+    put_stat(d, "LRUCache_Get_EC2MetaData", n_hosts);
+    put_stat(d, "LRUCache_Get_TaskDefinition", n_definitions);
+    put_stat(d, "LRUCache_Size_ContainerInstance", distinct(hosts, n_hosts));
+    put_stat(d, "LRUCache_Size_TaskDefinition", distinct(definitions, n_definitions));
+}
+
+static void put_stats(struct agent_discoverer *d, const struct ecs_agent_findings *found,
+                      const struct ecs_inventory *const *v, uint32_t n, struct arena *a)
+{
+    AUTO_BUF line = {0};
+
+    for (size_t i = 0; i < COUNT_OF(counted); i++) {
+        double calls = calls_of(d, counted[i].call);
+        put_stat(d, counted[i].name, (uint64_t)(calls - d->calls_before[i]));
+        d->calls_before[i] = calls;
+    }
+    put_stat(d, "Exporter_DiscoveredTargetCount", found->n_targets);
+    put_cache_stats(d, v, n, a);
+    buf_printf(&line, "ECS_SD_Stats: Latency: %.6fs", (double)(clock_mono_ns() - d->refresh.began_ns) / 1e9);
+    log_debug(d->refresh.env.log, line.p);
+}
+
+/* ---- the end of a refresh ---- */
+
+static uint32_t inventories_of(const struct agent_discoverer *d, struct arena *a, const struct ecs_inventory ***out)
 {
     uint32_t n = 0;
+
+    *out = ARENA_ARRAY(a, const struct ecs_inventory *, d->config->n_clusters);
     for (uint32_t i = 0; i < d->config->n_clusters; i++)
-        n += d->clusters[i].n_inventories;
-    *out = ARENA_ARRAY(a, const struct ecs_inventory *, n);
-    n = 0;
-    for (uint32_t i = 0; i < d->config->n_clusters; i++)
-        for (uint32_t k = 0; k < d->clusters[i].n_inventories; k++)
-            (*out)[n++] = d->clusters[i].inventories[k];
+        if (d->clusters[i].inventory)
+            (*out)[n++] = d->clusters[i].inventory;
     return n;
+}
+
+static const struct diag *first_trouble(const struct agent_discoverer *d)
+{
+    for (uint32_t i = 0; i < d->config->n_clusters; i++)
+        if (d->clusters[i].diag.text[0])
+            return &d->clusters[i].diag;
+    return NULL;
+}
+
+static bool hold_back(struct agent_discoverer *d, uint32_t n_inventories)
+{
+    if (n_inventories == d->config->n_clusters)
+        d->settled = true;
+    if (d->settled)
+        return false;
+    d->settled = n_inventories && d->held_back++ == HOLD_BACK;
+    return !d->settled;
+}
+
+static void report(struct agent_discoverer *d, const struct ecs_inventory *const *v, uint32_t n,
+                   const struct diag *trouble, struct arena *a)
+{
+    struct ecs_agent_findings found;
+
+    ecs_agent_match(d->config, v, n, false, a, &found);
+    counter_set(d->targets, found.n_targets);
+    counter_set(d->skipped, found.n_skips);
+    write_file(d, &found);
+    if (!trouble && log_enabled(d->refresh.env.log, LOG_DEBUG))
+        put_stats(d, &found, v, n, a);
+    if (trouble)
+        refresh_partly(&d->refresh, groups_of(d, &found), trouble);
+    else
+        refresh_done(&d->refresh, groups_of(d, &found));
 }
 
 static void all_done(struct agent_discoverer *d)
 {
     struct arena scratch = {0};
     const struct ecs_inventory **inventories;
-    struct ecs_agent_findings found;
-    const struct diag *trouble = NULL;
+    const struct diag *trouble = first_trouble(d);
     uint32_t n = inventories_of(d, &scratch, &inventories);
 
     counter_set(d->calls_shown, d->calls);
-    for (uint32_t i = 0; i < d->config->n_clusters && !trouble; i++)
-        if (d->clusters[i].diag.text[0])
-            trouble = &d->clusters[i].diag;
-    if (n == 0 && trouble) {
+    if (hold_back(d, n) && trouble)
         refresh_failed(&d->refresh, trouble);
-    } else {
-        ecs_agent_match(d->config, inventories, n, false, &scratch, &found);
-        counter_set(d->targets, found.n_targets);
-        counter_set(d->skipped, found.n_skips);
-        write_file(d, &found);
-        if (trouble)
-            refresh_partly(&d->refresh, groups_of(&found), trouble);
-        else
-            refresh_done(&d->refresh, groups_of(&found));
-    }
+    else
+        report(d, inventories, n, trouble, &scratch);
     arena_release(&scratch);
 }
 
@@ -213,16 +262,14 @@ static void cluster_over(struct agent_discoverer *d)
         all_done(d);
 }
 
+/* A client of one cluster has one inventory or none. */
 static void on_cluster(void *ctx, const struct ecs_client_result *r)
 {
     struct cluster *c = ctx;
 
     c->diag = r->diag;
     c->d->calls += r->calls;
-    c->inventories = mem_realloc(c->inventories, sizeof(*c->inventories) * (r->n_clusters + 1));
-    for (uint32_t i = 0; i < r->n_clusters; i++)
-        c->inventories[i] = r->clusters[i];
-    c->n_inventories = r->n_clusters;
+    c->inventory = r->n_clusters ? r->clusters[0] : NULL;
     cluster_over(c->d);
 }
 
@@ -252,7 +299,7 @@ static enum err open_client(struct cluster *c)
         .log = d->refresh.env.log,
         .counters = d->refresh.env.counters,
         .session = session,
-        .mechanism = "ecs_agent",
+        .mechanism = mechanism,
         .config = d->refresh.env.config,
         .clusters = &c->config->name,
         .n_clusters = 1,
@@ -283,24 +330,21 @@ static void begin(struct refresh *r)
     cluster_over(d);
 }
 
+/* ---- life ---- */
+
 static void stop(struct discoverer *self)
 {
     struct agent_discoverer *d = CONTAINER_OF(self, struct agent_discoverer, base);
     struct counters *set = d->refresh.env.counters;
 
-    for (uint32_t i = 0; i < d->config->n_clusters; i++) {
+    for (uint32_t i = 0; i < d->config->n_clusters; i++)
         if (d->clusters[i].client)
             ecs_client_free(d->clusters[i].client);
-        free(d->clusters[i].inventories);
-    }
-    if (d->file && d->file->busy)
-        d->file->d = NULL;
-    else if (d->file)
-        file_free(d->file);
+    if (d->file)
+        cloudmap_file_free(d->file);
     counter_release(set, d->targets);
     counter_release(set, d->skipped);
     counter_release(set, d->calls_shown);
-    counter_release(set, d->file_errors);
     refresh_stop(&d->refresh);
     buf_release(&d->about);
     free(d->clusters);
@@ -325,30 +369,36 @@ static void describe(struct agent_discoverer *d)
     }
 }
 
-struct discoverer *discover_ecs_agent_new(const struct discover_env *env, struct plan *plan,
-                                          const struct plan_ecs_agent_sd *config, struct target_consumer *consumer)
+static void open_counters(struct agent_discoverer *d, const struct discover_env *env)
 {
-    struct agent_discoverer *d = NEW(struct agent_discoverer);
-    const struct counter_label labels[] = {{STR("mechanism"), STR("ecs_agent")}, {STR("config"), env->config}};
+    const struct counter_label labels[] = {{STR("mechanism"), str_c(mechanism)}, {STR("config"), env->config}};
     struct counters *set = env->counters;
 
-    d->base = (struct discoverer){stop, status};
-    d->config = config;
-    d->swallow.update = swallow;
-    d->clusters = mem_zalloc(sizeof(*d->clusters) * (config->n_clusters + 1));
-    for (uint32_t i = 0; i < config->n_clusters; i++)
-        d->clusters[i] = (struct cluster){.d = d, .config = &config->clusters[i]};
     d->targets =
         counter_new(set, COUNTER_GAUGE, "leadline_sd_targets", "Targets that the last refresh found.", labels, 2);
     d->skipped = counter_new(set, COUNTER_GAUGE, "leadline_sd_skipped",
                              "What the last refresh found and left out, since something about it is wrong.", labels, 2);
     d->calls_shown = counter_new(set, COUNTER_GAUGE, "leadline_sd_refresh_aws_calls",
                                  "Requests to AWS that the last refresh took.", labels, 2);
-    d->file_errors = counter_new(set, COUNTER_TOTAL, "leadline_sd_result_file_errors_total",
-                                 "Attempts to write the file of discovered targets that failed.", labels, 2);
+}
+
+struct discoverer *discover_ecs_agent_new(const struct discover_env *env, struct plan *plan,
+                                          const struct plan_ecs_agent_sd *config, struct target_consumer *consumer)
+{
+    struct agent_discoverer *d = NEW(struct agent_discoverer);
+
+    d->base = (struct discoverer){stop, status};
+    d->config = config;
+    d->consumer = consumer;
+    d->swallow.update = swallow;
+    d->clusters = mem_zalloc(sizeof(*d->clusters) * (config->n_clusters + 1));
+    for (uint32_t i = 0; i < config->n_clusters; i++)
+        d->clusters[i] = (struct cluster){.d = d, .config = &config->clusters[i]};
+    open_counters(d, env);
+    d->settled = !config->result_file.n || access(config->result_file.p, F_OK) != 0;
     if (config->result_file.n)
-        d->file = file_new(d);
+        d->file = cloudmap_file_new(env->loop, env->log, config->result_file.p);
     describe(d);
-    refresh_start(&d->refresh, env, plan, "ecs_agent", config->frequency_ms, consumer ? consumer : &d->swallow, begin);
+    refresh_start(&d->refresh, env, plan, mechanism, config->frequency_ms, consumer ? consumer : &d->swallow, begin);
     return &d->base;
 }

@@ -1,23 +1,23 @@
 /* ecs_agent_match: from the inventories of clusters to the CloudWatch agent's targets. Pure.
  *
  *   task --- container definition --- service patterns ------+
- *                                 --- docker label ----------+--> ports --> host port --> ip:port + path, the first
- * wins
- *                                 --- definition patterns ---+
+ *                                 --- docker label ----------+--> ports --> host port --> ip:port + path
+ *                                 --- definition patterns ---+                            the first one wins
  *
  * The rules are the agent's: mechanisms in this order, entries and ports in the order of the file; of two targets with
  * equal address and path the first is kept, over all tasks. Tasks come sorted, so that which one is first does not
  * change from run to run. A target's labels, later ones over earlier:
  *
  *   1. container_name TaskDefinitionFamily TaskRevision TaskGroup StartedBy LaunchType TaskClusterName TaskId,
- *      InstanceType VpcId SubnetId of tasks at their host's address, __metrics_path__ where one is configured
+ *      InstanceType VpcId SubnetId of the host where there is one, __metrics_path__ where one is configured
  *   2. docker labels whose names are label names
  *   3. job, where one is configured
  *   4. ServiceName, by the service mechanism only
  *
  * Better than the agent, and told in docs/compatibility.md: in awsvpc and host mode a mapping without host port means
- * the container port; a task with an interface of its own is never looked for at its host; an IPv6 address serves where
- * there is no other; tasks on managed instances are found by their container instance, whatever their launch type.
+ * the container port; of two bindings of a container port that of TCP is taken; a task in awsvpc mode is never looked
+ * for at its host; an IPv6 address serves where there is no other; tasks on managed instances are found by their
+ * container instance, whatever their launch type.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -113,7 +113,7 @@ static void set_labels(struct labels_builder *b, struct matching *m, struct str 
     aws_sd_label(b, m->a, "StartedBy", t->started_by);
     aws_sd_label(b, m->a, "LaunchType", t->launch_type);
     set_task_arn(b, m);
-    if (host && !t->has_interface) {
+    if (host) {
         aws_sd_label(b, m->a, "InstanceType", host->type);
         aws_sd_label(b, m->a, "VpcId", host->vpc_id);
         aws_sd_label(b, m->a, "SubnetId", host->subnet_id);
@@ -182,31 +182,41 @@ static const struct ecs_container *running_container(const struct matching *m)
     return NULL;
 }
 
-/* Where the container's port is reached; 0: nowhere. */
-static uint16_t reached_at(const struct matching *m, uint16_t port)
+static uint16_t mapped_at(const struct matching *m, uint16_t port)
 {
-    uint16_t host_port = 0;
-    for (uint32_t i = 0; m->own_network && i < m->container->n_ports; i++)
+    for (uint32_t i = 0; i < m->container->n_ports; i++)
         if (m->container->ports[i].container_port == port)
             return m->container->ports[i].host_port ? m->container->ports[i].host_port : port;
-    const struct ecs_container *c = m->own_network ? NULL : running_container(m);
-    for (uint32_t i = 0; c && i < c->n_bindings; i++)
-        if (c->bindings[i].container_port == port)
-            host_port = c->bindings[i].host_port; /* the last one wins, as in the agent */
-    return host_port;
+    return 0;
+}
+
+/* The last one wins, as in the agent; but one of UDP only where there is no other. */
+static uint16_t bound_at(const struct matching *m, uint16_t port)
+{
+    const struct ecs_container *c = running_container(m);
+    uint16_t any = 0, tcp = 0;
+
+    for (uint32_t i = 0; c && i < c->n_bindings; i++) {
+        const struct ecs_binding *b = &c->bindings[i];
+        if (b->container_port != port || b->host_port == 0)
+            continue;
+        any = b->host_port;
+        if (!str_eq(b->protocol, STR("udp")))
+            tcp = b->host_port;
+    }
+    return tcp ? tcp : any;
 }
 
 static void add_port(struct matching *m, uint16_t port, struct str path, struct str job, bool by_service,
                      const char *how)
 {
-    uint16_t at = reached_at(m, port);
+    uint16_t at = m->own_network ? mapped_at(m, port) : bound_at(m, port);
+
     if (at)
         add_target(m, at, path, job, by_service, how);
     else
-        skip_container(
-            m, arena_printf(m->a,
-                            m->own_network ? "port %u is not among its portMappings" : "port %u has no network binding",
-                            port));
+        skip_container(m, arena_printf(m->a, "port %u is not among its %s", port,
+                                       m->own_network ? "portMappings" : "network bindings"));
 }
 
 /* ---- mechanisms ---- */
