@@ -1,5 +1,5 @@
 /* check: `leadline check FILE` prints the compiled plan, or every error of the file; `leadline check config FILE...` is
- * promtool's form and speaks its words. Other first words are commands of their own: metrics, relabel, web-config, aws.
+ * promtool's form and speaks its words. Other first words are commands of their own: the table at the end.
  *
  *   standard output   the plan (ours), `Checking` and `SUCCESS` lines (promtool's)
  *   standard error    errors, one a line, as file:line:column: text
@@ -114,6 +114,7 @@ int cmd_check(int argc, char **argv)
         const char *word;
         int (*run)(int argc, char **argv);
     } parts[] = {{"aws", cmd_check_aws},
+                 {"iam", check_iam},
                  {"metrics", check_metrics},
                  {"relabel", check_relabel},
                  {"web-config", check_web_config}};

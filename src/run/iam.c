@@ -148,8 +148,9 @@ static void add_remote_write(struct collection *c, const struct plan_remote_writ
     if (!w->sigv4)
         return;
     if (w->sigv4->service.n && !str_eq(w->sigv4->service, STR("aps"))) {
-        note(c, arena_printf(c->a, "remote_write %.*s is signed for the service \"%.*s\": its permissions are not known",
-                             STR_ARGS(w->name), STR_ARGS(w->sigv4->service)));
+        note(c,
+             arena_printf(c->a, "remote_write %.*s is signed for service \"%.*s\", whose permissions are not known",
+                          STR_ARGS(w->name), STR_ARGS(w->sigv4->service)));
         asker_of(c, w->sigv4, STR(""));
         return;
     }

@@ -1,6 +1,6 @@
 /* iam_print: from what an identity may do, thing by thing, to a policy document.
  *
- *   grants       ecs:ListTasks on container-instance/a/<any> if ecs:cluster is a;  the same for b;  ecs:DescribeTasks ...
+ *   grants       ecs:ListTasks on container-instance/a/<any> if ecs:cluster is a; the same for b; ecs:DescribeTasks
  *     |          a grant that a wider one of the same action covers is left out
  *     v
  *   rows         one per action: all its resources, all values of its condition

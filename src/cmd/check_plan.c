@@ -1,0 +1,89 @@
+/* check_plan: see the header. Which dialect a file is in shows in its first level:
+ *
+ *   {"agent": ..., "logs": ..., "metrics": ...}      a JSON mapping with one of these keys: the CloudWatch agent's
+ *   a directory                                      the same, as the agent takes one
+ *   anything else                                    prometheus.yml (which may be JSON too: YAML is a superset)
+ */
+#include "cmd/check_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "wire/tree.h"
+
+enum { MAX_FILE = 64 << 20 };
+
+static bool is_agents(const char *path)
+{
+    static const char *const sections[] = {"agent", "logs", "metrics", "traces"};
+    struct arena a = {0};
+    struct stat st;
+    AUTO_BUF text = {0};
+    struct node *root = NULL;
+    bool found = false;
+
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true;
+    if (file_read(path, MAX_FILE, &text, NULL) == OK && str_starts(str_trim(buf_view(&text)), STR("{")) &&
+        tree_parse_json(buf_view(&text), path, &a, &root, NULL) == OK && root && root->kind == NODE_MAPPING)
+        for (size_t i = 0; i < COUNT_OF(sections); i++)
+            found = found || node_find(root, sections[i]);
+    arena_release(&a);
+    return found;
+}
+
+static const char *from_environment(const char *name)
+{
+    return getenv(name);
+}
+
+static enum err load_agents(const char *path, const struct check_plan_options *o, struct plan **plan,
+                            struct config_errors *errors, struct diag *d)
+{
+    struct config_agent_source *sources;
+    struct config_agent_options options = {
+        .cluster = o->cluster,
+        .region = o->region,
+        .clusters = getenv("LEADLINE_ECS_CLUSTERS"),
+        .getenv = from_environment,
+    };
+    struct diag odd = {0};
+    uint32_t n;
+    bool debug;
+    enum err err = config_agent_files(path, errors->arena, &sources, &n, &odd, d);
+
+    if (err)
+        return err;
+    if (odd.text[0]) {
+        *d = odd;
+        return ERR_SYNTAX;
+    }
+    return config_parse_agent(sources, n, &options, plan, &debug, errors, d);
+}
+
+struct plan *check_plan_load(const char *path, const struct check_plan_options *o)
+{
+    struct arena a = {0};
+    struct config_errors errors = {.arena = &a};
+    struct plan *plan = NULL;
+    struct diag d = {0};
+    char text[1024];
+    enum err err = is_agents(path)
+                       ? load_agents(path, o, &plan, &errors, &d)
+                       : config_load_prometheus(path, &(struct config_options){.agent = false}, &plan, &errors, &d);
+
+    for (uint32_t i = 0; err && i < errors.n; i++) {
+        diag_format(&errors.v[i], text, sizeof(text));
+        fprintf(stderr, "%s\n", text);
+    }
+    if (err && errors.n == 0) {
+        diag_format(&d, text, sizeof(text));
+        fprintf(stderr, "%s\n", text);
+    }
+    arena_release(&a);
+    return err ? NULL : plan;
+}
