@@ -255,6 +255,20 @@ static void log_skips(struct cloudmap_discoverer *e, const struct cloudmap_findi
     }
 }
 
+static void tell_observer(struct discover_observer *o, const struct cloudmap_findings *found)
+{
+    for (uint32_t i = 0; o && i < found->n_skips; i++) {
+        const struct cloudmap_skip *s = &found->skips[i];
+        AUTO_BUF what = {0};
+        buf_printf(&what, "namespace %.*s", STR_ARGS(s->namespace_name));
+        if (s->service.n)
+            buf_printf(&what, ", service %.*s", STR_ARGS(s->service));
+        if (s->instance.n)
+            buf_printf(&what, ", instance %.*s", STR_ARGS(s->instance));
+        o->left_out(o, buf_view(&what), s->text);
+    }
+}
+
 static void on_done(void *ctx, const struct cloudmap_client_result *r)
 {
     struct cloudmap_discoverer *e = ctx;
@@ -271,6 +285,7 @@ static void on_done(void *ctx, const struct cloudmap_client_result *r)
     struct target_groups *all = target_groups_new();
     cloudmap_find(e->config, r, all, &scratch, &found);
     log_skips(e, &found);
+    tell_observer(e->refresh.env.observer, &found);
     for (int i = 0; i < CLOUDMAP_REASONS; i++)
         counter_set(e->skipped[i], found.by_reason[i]);
     for (uint32_t i = 0; i < all->n; i++)

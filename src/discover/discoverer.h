@@ -30,6 +30,14 @@ struct discover_totals {
 void discover_totals_init(struct discover_totals *t, struct counters *counters); /* NULL: private cells */
 void discover_totals_release(struct discover_totals *t, struct counters *counters);
 
+/* Somebody who wants to hear of all that is looked at and gives no target, near misses included, and of what found a
+ * target where a discovery has several ways. Called during a refresh, on the control loop; views hold until the return.
+ */
+struct discover_observer {
+    void (*left_out)(struct discover_observer *self, struct str what, struct str why);
+    void (*found)(struct discover_observer *self, struct str source, struct str how); /* source: of the group */
+};
+
 struct discover_env {
     struct loop *loop;
     struct log *log;
@@ -41,6 +49,7 @@ struct discover_env {
     const char *task_metadata_uri; /* of ecs_task: $ECS_CONTAINER_METADATA_URI_V4, or NULL */
     struct str config;             /* the job's name, for counters and log lines; copied */
     bool after_reload;             /* the consumer still has what a discoverer before this one found */
+    struct discover_observer *observer; /* NULL: none */
 };
 
 /* static_configs: reports once, asynchronously. */

@@ -231,6 +231,9 @@ static enum err take_instances(struct aws_job *j, struct str body, struct buf *t
         e->targets = mem_grow(e->targets, &e->cap_targets, e->n_targets + 1, sizeof(*e->targets));
         if (make_target(e, &got.instances[i], &e->next->arena, &e->targets[e->n_targets]))
             e->n_targets++;
+        else if (e->refresh.env.observer)
+            e->refresh.env.observer->left_out(e->refresh.env.observer, got.instances[i].id,
+                                              STR("the instance has no address"));
     }
     if (!err)
         buf_str(token, got.next_token);

@@ -107,6 +107,7 @@ static void make_group(struct ecs_discoverer *e, const struct ecs_inventory *v, 
 {
     struct arena *a = &all->arena;
     struct target_group *g = &all->groups[all->n++];
+    struct discover_observer *o = e->refresh.env.observer;
     struct str region = aws_session_region(e->session);
     struct labels *targets = ARENA_ARRAY(a, struct labels, v->n_tasks);
     struct labels_builder b;
@@ -122,10 +123,13 @@ static void make_group(struct ecs_discoverer *e, const struct ecs_inventory *v, 
         .targets = targets,
     };
     for (uint32_t i = 0; i < v->n_tasks; i++) {
-        if (make_target(&v->tasks[i], e->config->port, a, &targets[g->n_targets]))
+        if (make_target(&v->tasks[i], e->config->port, a, &targets[g->n_targets])) {
             g->n_targets++;
-        else
-            (*skipped)++;
+            continue;
+        }
+        (*skipped)++;
+        if (o)
+            o->left_out(o, v->tasks[i].task.arn, STR("it has no address yet, or that of its host is not known"));
     }
 }
 

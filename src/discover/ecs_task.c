@@ -87,14 +87,27 @@ struct gathering {
     struct arena *a;
     const struct node *container;
     struct labels *targets;
-    uint32_t n, cap, skipped;
+    uint32_t n;
     uint32_t first; /* of this container */
 };
+
+static void tell_observer(struct gathering *g, const char *why)
+{
+    struct discover_observer *o = g->d->refresh.env.observer;
+    AUTO_BUF what = {0};
+
+    if (!o)
+        return;
+    buf_c(&what, "container ");
+    buf_str(&what, text(g->container, "Name"));
+    o->left_out(o, buf_view(&what), str_c(why));
+}
 
 static void say_skipped(struct gathering *g, const char *why)
 {
     uint32_t suppressed;
-    g->skipped++;
+
+    tell_observer(g, why);
     counter_inc(g->d->skipped);
     if (log_allow(&g->d->skip_limit, PATIENCE_MS, &suppressed))
         log_warn(g->d->refresh.env.log, "a container of this task is left out",
@@ -159,8 +172,10 @@ static void add_container(struct gathering *g)
     uint16_t port;
 
     g->first = g->n;
-    if (!runs(g->container))
+    if (!runs(g->container)) {
+        tell_observer(g, "it does not run, or is not the task's own");
         return;
+    }
     if (port_label && host.n == 0)
         say_skipped(g, "the task metadata gives it no address");
     if (host.n == 0)
@@ -174,6 +189,8 @@ static void add_container(struct gathering *g)
         for (uint32_t k = 0; regex_match(c->name, name) && k < c->ports.n; k++)
             add_target(g, host, c->ports.v[k], c->metrics_path);
     }
+    if (g->n == g->first && !port_label)
+        tell_observer(g, "neither a port label nor a name among `containers`");
 }
 
 static struct labels task_labels(const struct node *task, struct arena *a)
@@ -204,7 +221,7 @@ static enum err read_task(struct task_discoverer *t, struct str body, struct tar
         const struct node *containers = node_find(task, "Containers");
         uint32_t cap = containers->kind == NODE_SEQUENCE ? containers->n * most_targets(t->config) : 0;
         struct gathering g = {
-            .d = t, .a = &out->arena, .cap = cap, .targets = ARENA_ARRAY(&out->arena, struct labels, cap + 1)};
+            .d = t, .a = &out->arena, .targets = ARENA_ARRAY(&out->arena, struct labels, cap + 1)};
         for (const struct node *c = cap ? containers->first : NULL; c; c = c->next) {
             g.container = c;
             if (c->kind == NODE_MAPPING)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "run/discoverers.h"
 #include "run/program_int.h"
 
 static void stop_discoverers(struct program_pool *pool)
@@ -17,43 +18,21 @@ static void stop_discoverers(struct program_pool *pool)
     pool->n_discoverers = 0;
 }
 
-static uint32_t count_discoverers(const struct plan_discovery *d)
+static struct target_consumer *input(void *ctx, uint32_t n)
 {
-    return (d->n_static > 0) + d->n_file_sd + d->n_http_sd + d->n_dns_sd + d->n_aws_sd + d->n_ecs_task_sd +
-           d->n_cloudmap_sd;
+    struct program_pool *pool = ctx;
+
+    return scrape_pool_input(pool->pool, n);
 }
 
 static void start_discoverers(struct program_pool *pool, const struct plan_scrape *config, bool after_reload)
 {
-    struct program *p = pool->p;
-    const struct plan_discovery *d = &config->discovery;
-    struct discover_env env = program_discover_env(p, config);
-    uint32_t n = 0;
+    struct discover_env env = program_discover_env(pool->p, config);
 
     env.after_reload = after_reload;
-    pool->n_discoverers = count_discoverers(d);
+    pool->n_discoverers = discoverers_count(&config->discovery);
     pool->discoverers = mem_zalloc(sizeof(struct discoverer *) * (pool->n_discoverers + 1));
-    if (d->n_static) {
-        pool->discoverers[n] = discover_static_new(&env, p->plan, d, scrape_pool_input(pool->pool, n));
-        n++;
-    }
-    for (uint32_t i = 0; i < d->n_file_sd; i++, n++)
-        pool->discoverers[n] = discover_file_new(&env, p->plan, &d->file_sd[i], scrape_pool_input(pool->pool, n));
-    for (uint32_t i = 0; i < d->n_http_sd; i++, n++)
-        pool->discoverers[n] = discover_http_new(&env, p->plan, &d->http_sd[i], scrape_pool_input(pool->pool, n));
-    for (uint32_t i = 0; i < d->n_dns_sd; i++, n++)
-        pool->discoverers[n] = discover_dns_new(&env, p->plan, &d->dns_sd[i], scrape_pool_input(pool->pool, n));
-    for (uint32_t i = 0; i < d->n_ecs_task_sd; i++, n++)
-        pool->discoverers[n] =
-            discover_ecs_task_new(&env, p->plan, &d->ecs_task_sd[i], scrape_pool_input(pool->pool, n));
-    for (uint32_t i = 0; i < d->n_cloudmap_sd; i++, n++)
-        pool->discoverers[n] =
-            discover_cloudmap_new(&env, p->plan, &d->cloudmap_sd[i], scrape_pool_input(pool->pool, n));
-    for (uint32_t i = 0; i < d->n_aws_sd; i++, n++) {
-        struct target_consumer *input = scrape_pool_input(pool->pool, n);
-        pool->discoverers[n] = d->aws_sd[i].role == AWS_SD_EC2 ? discover_ec2_new(&env, p->plan, &d->aws_sd[i], input)
-                                                               : discover_ecs_new(&env, p->plan, &d->aws_sd[i], input);
-    }
+    discoverers_start(&env, pool->p->plan, &config->discovery, input, pool, pool->discoverers);
 }
 
 static struct program_pool *find_pool(struct program *p, struct str name)
@@ -75,7 +54,7 @@ static struct program_pool *add_pool(struct program *p, const struct plan_scrape
     };
 
     pool->p = p;
-    pool->pool = scrape_pool_new(p->loop, p->plan, config, &o, count_discoverers(&config->discovery), &p->to_workers);
+    pool->pool = scrape_pool_new(p->loop, p->plan, config, &o, discoverers_count(&config->discovery), &p->to_workers);
     p->pools = mem_realloc(p->pools, sizeof(*p->pools) * (p->n_pools + 1));
     p->pools[p->n_pools++] = pool;
     return pool;
@@ -100,7 +79,7 @@ void program_pools_apply(struct program *p)
         bool after_reload = pool != NULL;
         if (pool) {
             stop_discoverers(pool);
-            scrape_pool_update(pool->pool, p->plan, config, count_discoverers(&config->discovery));
+            scrape_pool_update(pool->pool, p->plan, config, discoverers_count(&config->discovery));
         } else {
             pool = add_pool(p, config);
         }

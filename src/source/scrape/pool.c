@@ -198,6 +198,11 @@ static void note_failure(struct sync *s, struct str source, uint32_t instance, c
     struct scrape_pool *p = s->pool;
     AUTO_BUF text = {0};
 
+    if (p->options.malformed) {
+        buf_printf(&text, "instance %u in group %.*s", instance, STR_ARGS(source));
+        p->options.malformed(p->options.malformed_ctx, buf_view(&text), str_c(why->text));
+        buf_clear(&text);
+    }
     buf_printf(&text, "instance %u in group %.*s: %s", instance, STR_ARGS(source), why->text);
     counter_inc(p->counters.failed);
     uint64_t hash = hash_bytes(buf_view(&text));

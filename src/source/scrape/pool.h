@@ -25,6 +25,9 @@ struct scrape_pool_options {
     int64_t reload_interval_ms; /* --scrape.discovery-reload-interval: 5 s; the first update goes through at once */
     struct log *log;
     struct counters *counters;
+    /* Told of what discovery found and no target can be made of, and why, at each sync. NULL: it is logged only. */
+    void (*malformed)(void *ctx, struct str what, struct str why);
+    void *malformed_ctx;
 };
 
 /* n_discoverers: how many will feed it, each through its own consumer. */
