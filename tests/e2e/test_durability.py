@@ -9,6 +9,7 @@ import pytest
 from agent import ledger_of, until
 from fixtures import config
 from peers import arrived, numbered
+from write2 import MESSAGE, Receiver2
 
 SEED = int(os.environ.get("LEADLINE_SEED", "20260101"))
 ROUNDS = int(os.environ.get("LEADLINE_KILLS", "3"))
@@ -29,12 +30,23 @@ def complete_scrapes(agent, targets):
     return ledger_of(agent.data)[1]["read"] / 25
 
 
+@pytest.fixture
+def receiver2():
+    r = Receiver2()
+    yield r
+    r.close()
+    assert not r.problems, r.problems[:5]
+
+
 @pytest.mark.parametrize("outage", [False, True])
-def test_kill_9_at_random_moments(make_agent, make_target, receiver, outage):
+@pytest.mark.parametrize("message", ["prometheus.WriteRequest", MESSAGE])
+def test_kill_9_at_random_moments(make_agent, make_target, request, outage, message):
+    receiver = request.getfixturevalue("receiver2" if message == MESSAGE else "receiver")
     rng = random.Random(SEED + outage)
     print(f"seed {SEED}")
     targets = [make_target(Numbered()) for _ in range(8)]
-    agent = make_agent(config([t.address for t in targets], receiver.url, interval="200ms"), start=False)
+    remote = {"protobuf_message": message}
+    agent = make_agent(config([t.address for t in targets], receiver.url, interval="200ms", remote=remote), start=False)
     for round_number in range(ROUNDS):
         agent.start()
         goal = sum(t.served for t in targets) + rng.randint(20, 120)

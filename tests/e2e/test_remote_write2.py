@@ -6,16 +6,14 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-import cramjam
 import pytest
 
 from agent import ledger_of, until
 from fixtures import config
-from peers import Receiver, arrived, fields, numbered
+from peers import Receiver, arrived, numbered
 from prometheus_peer import PROMETHEUS
+from write2 import CONTENT_TYPE, MESSAGE, Receiver2
 
-MESSAGE = "io.prometheus.write.v2.Request"
-TWO = "application/x-protobuf;proto=" + MESSAGE
 PAGE = """# HELP requests_total How many "requests".
 # TYPE requests_total counter
 requests_total{code="200"} 5
@@ -41,66 +39,6 @@ def config2(targets, url, metadata=True):
     return config(targets, url, remote={"protobuf_message": MESSAGE, "metadata_config": {"send": metadata}})
 
 
-def refs_of(b):
-    out, i = [], 0
-    while i < len(b):
-        v = shift = 0
-        while True:
-            c = b[i]
-            i += 1
-            v |= (c & 127) << shift
-            shift += 7
-            if c < 128:
-                break
-        out.append(v)
-    return out
-
-
-def decode2(raw):
-    """Series as (labels, (type, help, unit) or None); a text stands in front of its first use, and once."""
-    symbols, series = [], []
-    for number, value in fields(raw):
-        if number == 4:
-            assert value not in symbols
-            symbols.append(value)
-            continue
-        assert number == 5
-        parts = {}
-        for k, v in fields(value):
-            assert k not in parts
-            parts[k] = v
-        refs = refs_of(parts[1])
-        labels = {symbols[refs[i]].decode(): symbols[refs[i + 1]].decode() for i in range(0, len(refs), 2)}
-        assert list(labels) == sorted(labels, key=str.encode) and len(labels) == len(refs) // 2
-        said = None
-        if 5 in parts:
-            m = dict(fields(parts[5]))
-            said = (m.get(1, 0), symbols[m.get(3, 0)].decode(), symbols[m.get(4, 0)].decode())
-        assert 2 in parts
-        series.append((labels, said))
-    assert symbols[:1] == [b""]
-    return series
-
-
-class Receiver2(Receiver):
-    """Speaks 2.0: keeps series by name with what they say of their family."""
-
-    def __init__(self):
-        self.said = {}
-        self.count = 0
-        super().__init__()
-
-    def receive(self, path, headers, body):
-        with self.lock:
-            if headers.get("Content-Type") != TWO or headers.get("X-Prometheus-Remote-Write-Version") != "2.0.0":
-                self.problems.append(f"headers: {headers}")
-            series = decode2(bytes(cramjam.snappy.decompress_raw(body)))
-            for labels, said in series:
-                self.said.setdefault(labels["__name__"], set()).add(said)
-            self.count += len(series)
-            return 204, {"X-Prometheus-Remote-Write-Samples-Written": str(len(series))}, ""
-
-
 class Receiver1(Receiver):
     """Speaks 1.0 alone, and says so or does not: a 2.0 body is a message without a series to it."""
 
@@ -110,7 +48,7 @@ class Receiver1(Receiver):
         super().__init__()
 
     def receive(self, path, headers, body):
-        if headers.get("Content-Type") == TWO:
+        if headers.get("Content-Type") == CONTENT_TYPE:
             with self.lock:
                 self.twos += 1
             return self.status, {}, "" if self.status < 300 else "unsupported"
@@ -119,20 +57,24 @@ class Receiver1(Receiver):
 
 def test_series_say_type_and_help(make_agent, make_target):
     receiver = Receiver2()
+
+    def said(name):
+        return {s.metadata for s in receiver.entries_of(name)}
+
     try:
         target = make_target(page)
         agent = make_agent(config2([target.address], receiver.url))
-        until(lambda: "plain" in receiver.said and "up" in receiver.said, "samples")
+        until(lambda: receiver.find("plain") and receiver.find("up"), "samples")
         assert agent.stop() == 0
         assert receiver.problems == []
-        assert receiver.said["requests_total"] == {(1, 'How many "requests".', "")}
-        assert receiver.said["temp_celsius"] == {(2, "How warm.", "")}
+        assert said("requests_total") == {("counter", 'How many "requests".', "")}
+        assert said("temp_celsius") == {("gauge", "How warm.", "")}
         for suffix in ("bucket", "sum", "count"):
-            assert receiver.said[f"took_seconds_{suffix}"] - {None} == {(3, "How long.", "")}
-        assert receiver.said["plain"] == {None}
-        assert receiver.said["up"] == {None}
+            assert said(f"took_seconds_{suffix}") - {("", "", "")} == {("histogram", "How long.", "")}
+        assert said("plain") == {("", "", "")}
+        assert said("up") == {("", "", "")}
         ledger = ledger_of(agent.data)[1]
-        assert ledger["delivered"] == receiver.count == ledger["read"]
+        assert ledger["delivered"] == len(receiver.samples) == ledger["read"]
     finally:
         receiver.close()
 

@@ -1,12 +1,11 @@
 """Remote write 2.0 as a receiver sees it, decoded with the protobuf reader of peers.py."""
 
 import struct
-import threading
 import time
 
 import cramjam
 
-from peers import Listener, _ReceiverHandler, _signed, _varint, fields
+from peers import Receiver, _signed, _varint, fields
 
 MESSAGE = "io.prometheus.write.v2.Request"
 CONTENT_TYPE = f"application/x-protobuf;proto={MESSAGE}"
@@ -126,23 +125,13 @@ def decode(raw):
     return series
 
 
-class Receiver2(Listener):
-    """A remote-write 2.0 endpoint that keeps everything, in the order in which it came. `policy(receiver, series, n)` may
-    answer (status, headers, text); None: taken."""
+class Receiver2(Receiver):
+    """A remote-write 2.0 endpoint: what peers.Receiver is for 1.0, and every entry that it took, in the order in which it
+    came, in `entries`."""
 
-    handler = _ReceiverHandler
-
-    def __init__(self, host="127.0.0.1", port=0):
-        self.lock = threading.Lock()
-        self.series = []
-        self.requests = []  # (time, headers, bytes)
-        self.problems = []
-        self.policy = None
-        super().__init__(host, port)
-
-    @property
-    def url(self):
-        return f"http://{self.address}/api/v1/write"
+    def __init__(self, **options):
+        self.entries = []
+        super().__init__(**options)
 
     def receive(self, path, headers, body):
         with self.lock:
@@ -154,27 +143,34 @@ class Receiver2(Listener):
                 if headers.get(name) != value:
                     self.problems.append(f"header {name}: {headers.get(name)}")
             try:
-                series = decode(bytes(cramjam.snappy.decompress_raw(body)))
+                entries = decode(bytes(cramjam.snappy.decompress_raw(body)))
             except Exception as e:  # noqa: BLE001 - whatever is wrong with the body is the finding
                 self.problems.append(f"body: {e!r}")
                 return 400, {}, "cannot decode"
-            answer = self.policy and self.policy(self, series, number)
-            if answer:
-                return answer
-            self.series += series
-        return 204, self.written(series), ""
+            samples = [(e.labels, [(ms, value) for ms, value, _ in e.samples]) for e in entries if e.samples]
+            answer = self.policy and self.policy(self, samples, number)
+            refusal = answer or ((400, {}, text) if (text := self._take(samples, number)) else None)
+            if refusal:
+                self.refused += 1
+                return refusal
+            self.entries += entries
+            self.accepted += 1
+            if self.lose_answers > 0:
+                self.lose_answers -= 1
+                return None, {}, ""
+        return 204, self.written(entries), ""
 
     @staticmethod
-    def written(series):
+    def written(entries):
         counts = {
-            "Samples": sum(len(s.samples) for s in series),
-            "Histograms": sum(len(s.histograms) for s in series),
-            "Exemplars": sum(len(s.exemplars) for s in series),
+            "Samples": sum(len(s.samples) for s in entries),
+            "Histograms": sum(len(s.histograms) for s in entries),
+            "Exemplars": sum(len(s.exemplars) for s in entries),
         }
         return {f"X-Prometheus-Remote-Write-{k}-Written": str(v) for k, v in counts.items()}
 
-    def find(self, name, **labels):
+    def entries_of(self, name, **labels):
         """All entries of this metric, in the order in which they came."""
         want = set(labels.items()) | {("__name__", name)}
         with self.lock:
-            return [s for s in self.series if want <= set(s.labels)]
+            return [s for s in self.entries if want <= set(s.labels)]
