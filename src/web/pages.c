@@ -47,7 +47,15 @@ static void put_pool_card(struct web *w, const struct web_pool *p, struct buf *o
     buf_c(out, " samples in the last scrapes");
     if (p->dropped_total)
         buf_printf(out, ", %" PRIu64 " targets dropped by relabelling", p->dropped_total);
-    buf_c(out, "</span></div>");
+    buf_c(out, "</span>");
+    for (uint32_t k = 0; k < p->n_discoverers; k++) {
+        if (p->discoverers[k].last_error.n == 0)
+            continue;
+        buf_printf(out, "<br><span class=\"bad\">%s: ", p->discoverers[k].mechanism);
+        html_text(out, p->discoverers[k].last_error);
+        buf_c(out, "</span>");
+    }
+    buf_c(out, "</div>");
 }
 
 static uint64_t dropped_sum(const struct spool_ledger *l)
@@ -120,6 +128,10 @@ static void put_sink_card(const struct web_sink *s, int64_t now_ms, struct buf *
         html_age(out, now_ms, l->oldest_ms);
     }
     buf_printf(out, ", %s</span>", s->mode == SPOOL_MEMORY ? "waits in memory only" : "waits on disk");
+    if (s->status.fell_to_1)
+        buf_c(out, "<br><span class=\"warn\">does not speak remote write 2.0: gets 1.0</span>");
+    if (s->status.fell_to_snappy)
+        buf_c(out, "<br><span class=\"warn\">does not take zstd: gets snappy</span>");
     if (s->status.last_error.n && s->status.last_error_ms > s->status.last_success_ms) {
         buf_c(out, "<br><span class=\"bad\">");
         html_text(out, s->status.last_error);
