@@ -9,6 +9,8 @@
 #include "aws/aws_int.h"
 #include "base/mem.h"
 
+#include "../words.h"
+
 static const struct aws_service *const services[] = {
     &aws_ecs,
     &aws_ec2,
@@ -55,12 +57,6 @@ static void answer(struct str line)
 
 int main(void)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
-
-    while ((n = getline(&line, &cap, stdin)) > 0)
-        answer(str_from(line, (size_t)n - 1));
-    free(line);
+    words_each_line(answer);
     return 0;
 }

@@ -7,6 +7,8 @@
 #include "shape/metric_map.h"
 #include "shape/relabel.h"
 
+#include "../words.h"
+
 #define MAX_RULES 8
 #define SHOWN 10
 
@@ -19,42 +21,9 @@ struct one_case {
     struct buf text; /* the case's lines, to show */
 };
 
-static struct str next_word(struct str *line)
-{
-    struct str word;
-
-    str_cut(*line, ' ', &word, line);
-    return word;
-}
-
-static unsigned hex(char c)
-{
-    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
-static struct str next_string(struct str *line, struct arena *a)
-{
-    struct str word = next_word(line);
-    size_t n = (word.n - 1) / 2;
-    char *out = arena_zalloc(a, n + 1);
-
-    CHECK(word.n % 2 == 1 && word.p[0] == 'x');
-    for (size_t i = 0; i < n; i++)
-        out[i] = (char)(hex(word.p[1 + 2 * i]) << 4 | hex(word.p[2 + 2 * i]));
-    return str_from(out, n);
-}
-
-static uint64_t next_number(struct str *line)
-{
-    uint64_t n;
-
-    CHECK(num_parse_u64(next_word(line), &n) == OK);
-    return n;
-}
-
 static void read_rule(struct one_case *c, struct str line)
 {
-    struct str action = next_word(&line);
+    struct str action = words_next(&line);
 
     CHECK(c->n_rules < MAX_RULES);
     struct relabel_rule *r = &c->rules[c->n_rules++];
@@ -63,12 +32,12 @@ static void read_rule(struct one_case *c, struct str line)
         CHECK(r->action < RELABEL_UPPERCASE);
         r->action++;
     }
-    r->legacy_names = next_number(&line) != 0;
-    r->modulus = next_number(&line);
-    struct str pattern = next_string(&line, &c->arena);
-    r->separator = next_string(&line, &c->arena);
-    r->target_label = next_string(&line, &c->arena);
-    r->replacement = next_string(&line, &c->arena);
+    r->legacy_names = (uint64_t)words_number(&line) != 0;
+    r->modulus = (uint64_t)words_number(&line);
+    struct str pattern = words_string(&line, &c->arena);
+    r->separator = words_string(&line, &c->arena);
+    r->target_label = words_string(&line, &c->arena);
+    r->replacement = words_string(&line, &c->arena);
     struct diag d = {0};
     if (regex_new(pattern, &r->regex, &d) != OK) {
         printf("cannot compile %.*s: %s\n", STR_ARGS(pattern), d.text);
@@ -76,7 +45,7 @@ static void read_rule(struct one_case *c, struct str line)
     }
     r->source_labels = ARENA_ARRAY(&c->arena, struct str, line.n / 2 + 1);
     while (line.n > 0)
-        r->source_labels[r->n_source_labels++] = next_string(&line, &c->arena);
+        r->source_labels[r->n_source_labels++] = words_string(&line, &c->arena);
 }
 
 static struct labels read_labels(struct one_case *c, struct str line)
@@ -85,8 +54,8 @@ static struct labels read_labels(struct one_case *c, struct str line)
     uint32_t n = 0;
 
     while (line.n > 0) {
-        v[n].name = next_string(&line, &c->arena);
-        v[n++].value = next_string(&line, &c->arena);
+        v[n].name = words_string(&line, &c->arena);
+        v[n++].value = words_string(&line, &c->arena);
     }
     return (struct labels){v, n};
 }
@@ -169,12 +138,12 @@ int main(void)
 
     while ((n = getline(&line, &cap, stdin)) > 0) {
         struct str rest = str_from(line, (size_t)n - 1);
-        struct str word = next_word(&rest);
+        struct str word = words_next(&rest);
         if (str_eq_c(word, "rule")) {
             read_rule(&c, rest);
         } else if (str_eq_c(word, "map")) {
             c.map = true;
-            c.honor = next_number(&rest) != 0;
+            c.honor = (uint64_t)words_number(&rest) != 0;
         } else if (str_eq_c(word, "base")) {
             c.base = read_labels(&c, rest);
         } else if (str_eq_c(word, "add")) {

@@ -14,45 +14,14 @@
 #include "base/arena.h"
 #include "base/num.h"
 
-static struct str word(struct str *line)
-{
-    struct str w;
-
-    str_cut(*line, ' ', &w, line);
-    return w;
-}
-
-static unsigned digit(char c)
-{
-    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
-static struct str string(struct str *line, struct arena *a)
-{
-    struct str w = word(line);
-    size_t n = (w.n - 1) / 2;
-    char *out = arena_zalloc(a, n + 1);
-
-    CHECK(w.n % 2 == 1 && w.p[0] == 'x');
-    for (size_t i = 0; i < n; i++)
-        out[i] = (char)(digit(w.p[1 + 2 * i]) << 4 | digit(w.p[2 + 2 * i]));
-    return str_from(out, n);
-}
-
-static int64_t number(struct str *line)
-{
-    int64_t n;
-
-    CHECK(num_parse_i64(word(line), &n) == OK);
-    return n;
-}
+#include "../words.h"
 
 static void answer(struct sigv4_key *key, struct str line, struct arena *a)
 {
-    struct str flags = word(&line);
-    struct sigv4_request r = {.time_ms = number(&line)};
-    uint32_t expires_s = (uint32_t)number(&line);
-    struct aws_credentials c = {.access_key = string(&line, a)};
+    struct str flags = words_next(&line);
+    struct sigv4_request r = {.time_ms = words_number(&line)};
+    uint32_t expires_s = (uint32_t)words_number(&line);
+    struct aws_credentials c = {.access_key = words_string(&line, a)};
     struct http_header signed_as[4], *headers;
     struct diag d = {0};
     AUTO_BUF text = {0};
@@ -60,19 +29,19 @@ static void answer(struct sigv4_key *key, struct str line, struct arena *a)
     AUTO_BUF canonical = {0};
     int n = 0;
 
-    c.secret_key = string(&line, a);
-    c.session_token = string(&line, a);
-    r.region = string(&line, a);
-    r.service = string(&line, a);
-    r.method = string(&line, a).p;
-    r.path = string(&line, a);
-    r.query = string(&line, a);
-    r.body = string(&line, a);
-    r.n_headers = (int)number(&line);
+    c.secret_key = words_string(&line, a);
+    c.session_token = words_string(&line, a);
+    r.region = words_string(&line, a);
+    r.service = words_string(&line, a);
+    r.method = words_string(&line, a).p;
+    r.path = words_string(&line, a);
+    r.query = words_string(&line, a);
+    r.body = words_string(&line, a);
+    r.n_headers = (int)words_number(&line);
     r.headers = headers = arena_zalloc(a, sizeof(*headers) * (size_t)(r.n_headers + 1));
     for (int i = 0; i < r.n_headers; i++) {
-        headers[i].name = string(&line, a);
-        headers[i].value = string(&line, a);
+        headers[i].name = words_string(&line, a);
+        headers[i].value = words_string(&line, a);
     }
     r.keep_path = str_contains(flags, STR("k"));
     r.sign_body_header = str_contains(flags, STR("b"));
