@@ -211,6 +211,8 @@ static void add_of_plan(struct checker *c, const struct plan *plan)
         const struct plan_discovery *d = &plan->scrapes[i].discovery;
         for (uint32_t k = 0; k < d->n_aws_sd; k++)
             add_check(c, &d->aws_sd[k].aws, "discovery of job", plan->scrapes[i].job_name);
+        for (uint32_t k = 0; k < d->n_cloudmap_sd; k++)
+            add_check(c, &d->cloudmap_sd[k].aws, "discovery of job", plan->scrapes[i].job_name);
     }
 }
 
@@ -229,7 +231,7 @@ static enum err load(struct checker *c, const struct flags *f, struct plan **pla
     }
     add_of_plan(c, *plan);
     if (c->n == 0)
-        printf("nothing in %s speaks to AWS (no sigv4, ec2_sd_configs or ecs_sd_configs)\n", path);
+        printf("nothing in %s speaks to AWS (no sigv4, ec2_sd_configs, ecs_sd_configs or cloudmap_sd_configs)\n", path);
     return OK;
 }
 

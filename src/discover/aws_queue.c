@@ -4,9 +4,11 @@
  *                                                                                   |
  *                                                                                   +--> end
  *
- * Rate: each family has a bucket of four seconds' worth of calls. What AWS throttles nevertheless is repeated beneath
- * us, in aws/, with jitter. The limits are those of an account and region, shared with everyone, so a first refresh of
- * thousands of tasks must not take all there is: beyond the bucket it goes on at the sustained rate.
+ * Rate: each family has a bucket of four seconds' worth of calls, one a second for each that may run at once; ten of
+ * Cloud Map's DiscoverInstances and its revision, which AWS lets be asked a thousand times a second and more. What AWS
+ * throttles nevertheless is repeated beneath us, in aws/, with jitter. The limits are those of an account and region,
+ * shared with everyone, so a first refresh of thousands of tasks must not take all there is: beyond the bucket it goes
+ * on at the sustained rate.
  */
 #include "discover/aws_queue.h"
 
@@ -14,7 +16,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-enum { CONCURRENCY = 20, BURST_SECONDS = 4, MAX_PAGES = 10000, MAX_OPERATIONS = 16 };
+enum { CONCURRENCY = 20, BURST_SECONDS = 4, DISCOVER_FACTOR = 10, MAX_PAGES = 10000, MAX_OPERATIONS = 16 };
 
 struct bucket {
     double tokens;
@@ -36,6 +38,11 @@ struct aws_queue {
 
 static void kick(struct timer *t);
 
+static double calls_per_second(const struct aws_queue *q, enum aws_family family)
+{
+    return (double)q->o.concurrency * (family == AWS_CLOUDMAP_DISCOVER ? DISCOVER_FACTOR : 1);
+}
+
 struct aws_queue *aws_queue_new(const struct aws_queue_options *o)
 {
     struct aws_queue *q = NEW(struct aws_queue);
@@ -44,7 +51,7 @@ struct aws_queue *aws_queue_new(const struct aws_queue_options *o)
     if (q->o.concurrency == 0)
         q->o.concurrency = CONCURRENCY;
     for (int i = 0; i < AWS_FAMILIES; i++)
-        q->buckets[i] = (struct bucket){(double)q->o.concurrency * BURST_SECONDS, clock_mono_ns()};
+        q->buckets[i] = (struct bucket){calls_per_second(q, (enum aws_family)i) * BURST_SECONDS, clock_mono_ns()};
     return q;
 }
 
@@ -199,7 +206,7 @@ static void send(struct aws_queue *q, struct aws_job *j)
 static uint64_t wait_ms(struct aws_queue *q, enum aws_family family)
 {
     struct bucket *b = &q->buckets[family];
-    double rate = q->o.concurrency, most = rate * BURST_SECONDS;
+    double rate = calls_per_second(q, family), most = rate * BURST_SECONDS;
     uint64_t now = clock_mono_ns();
 
     b->tokens += (double)(now - b->at_ns) / 1e9 * rate;

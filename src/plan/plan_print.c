@@ -254,10 +254,18 @@ static void print_ecs_task_sd(struct buf *out, int level, const struct plan_ecs_
 
 static void print_cloudmap_sd(struct buf *out, int level, const struct plan_cloudmap_sd *sd)
 {
+    static const char *const health[] = {
+        [CLOUDMAP_ALL] = "ALL",
+        [CLOUDMAP_HEALTHY] = "HEALTHY",
+        [CLOUDMAP_UNHEALTHY] = "UNHEALTHY",
+        [CLOUDMAP_HEALTHY_OR_ALL] = "HEALTHY_OR_ELSE_ALL",
+    };
     line_duration(out, level, "targets from Cloud Map, every", sd->refresh_ms);
     print_aws(out, level + 1, &sd->aws);
     for (uint32_t i = 0; i < sd->n_namespaces; i++)
         line_text(out, level + 1, "namespace", sd->namespaces[i]);
+    if (sd->discover)
+        line_text(out, level + 1, "health_status", str_c(health[sd->health]));
 }
 
 static void print_discovery(struct buf *out, int level, const struct plan_discovery *d)
