@@ -149,6 +149,7 @@ static enum err find_sources(struct agent *a, struct arena *scratch, struct conf
 
     if (err && (given || err != ERR_NOT_FOUND))
         return err;
+    diag_reset(d);
     if (odd.text[0]) {
         char text[800];
         diag_format(&odd, text, sizeof(text));
