@@ -78,18 +78,21 @@ static void swallow(struct target_consumer *self, struct target_groups *groups)
     target_groups_free(groups);
 }
 
+static struct str source_of(const struct ecs_agent_target *t, struct arena *a)
+{
+    return str_c(arena_printf(a, "%.*s%.*s", STR_ARGS(t->address),
+                              STR_ARGS(labels_get(t->labels, STR("__metrics_path__")))));
+}
+
 static struct target_group group_of(const struct ecs_agent_target *t, struct arena *a)
 {
     struct labels *target = ARENA_ARRAY(a, struct labels, 1);
     struct label *address = ARENA_NEW(a, struct label);
-    struct str path = labels_get(t->labels, STR("__metrics_path__"));
 
     *address = (struct label){STR("__address__"), str_dup(a, t->address)};
     *target = (struct labels){.v = address, .n = 1};
-    return (struct target_group){.source = str_c(arena_printf(a, "%.*s%.*s", STR_ARGS(t->address), STR_ARGS(path))),
-                                 .labels = labels_copy(t->labels, a),
-                                 .targets = target,
-                                 .n_targets = 1};
+    return (struct target_group){
+        .source = source_of(t, a), .labels = labels_copy(t->labels, a), .targets = target, .n_targets = 1};
 }
 
 /* Without a consumer only their number is of interest: no copy of thousands. */
@@ -220,8 +223,20 @@ static bool hold_back(struct agent_discoverer *d, uint32_t n_inventories)
         d->settled = true;
     if (d->settled)
         return false;
-    d->settled = n_inventories && d->held_back++ == HOLD_BACK;
+    d->settled = d->held_back++ == HOLD_BACK;
     return !d->settled;
+}
+
+static void tell_observer(struct discover_observer *o, const struct ecs_agent_findings *f, struct arena *a)
+{
+    for (uint32_t i = 0; i < f->n_targets; i++)
+        o->found(o, source_of(&f->targets[i], a), f->targets[i].how);
+    for (uint32_t i = 0; i < f->n_skips; i++) {
+        const struct ecs_agent_skip *s = &f->skips[i];
+        const char *comma = s->container.n ? ", container " : "";
+        o->left_out(o, str_c(arena_printf(a, "task %.*s%s%.*s", STR_ARGS(s->task), comma, STR_ARGS(s->container))),
+                    s->reason);
+    }
 }
 
 static void report(struct agent_discoverer *d, const struct ecs_inventory *const *v, uint32_t n,
@@ -229,7 +244,9 @@ static void report(struct agent_discoverer *d, const struct ecs_inventory *const
 {
     struct ecs_agent_findings found;
 
-    ecs_agent_match(d->config, v, n, false, a, &found);
+    ecs_agent_match(d->config, v, n, d->refresh.env.observer != NULL, a, &found);
+    if (d->refresh.env.observer)
+        tell_observer(d->refresh.env.observer, &found, a);
     counter_set(d->targets, found.n_targets);
     counter_set(d->skipped, found.n_skips);
     write_file(d, &found);
@@ -249,7 +266,9 @@ static void all_done(struct agent_discoverer *d)
     uint32_t n = inventories_of(d, &scratch, &inventories);
 
     counter_set(d->calls_shown, d->calls);
-    if (hold_back(d, n) && trouble)
+    /* An observer sees one refresh only: what one cluster says is not held back for another. */
+    bool hold = n == 0 || (!d->refresh.env.observer && hold_back(d, n));
+    if (hold && trouble)
         refresh_failed(&d->refresh, trouble);
     else
         report(d, inventories, n, trouble, &scratch);

@@ -222,6 +222,17 @@ static void list_tasks(struct ecs_world *w, const struct node *request, uint32_t
     arena_release(&a);
 }
 
+static void list_services(struct ecs_world *w, const struct node *request, uint32_t cluster, struct buf *out)
+{
+    struct arena a = {0};
+    struct str *arns = ARENA_ARRAY(&a, struct str, w->n_services + 1);
+
+    for (uint32_t i = 0; i < w->n_services; i++)
+        arns[i] = str_c(arena_printf(&a, ARN "service/%s/service%u", w->clusters[cluster], i));
+    print_list(w, request, "serviceArns", arns, w->n_services, out);
+    arena_release(&a);
+}
+
 static void describe_clusters(struct ecs_world *w, const struct node *request, struct buf *out)
 {
     const char *comma = "";
@@ -252,7 +263,7 @@ static void print_task(const struct ecs_world *w, const struct world_task *t, st
                "\"availabilityZone\": \"eu-west-1a\", \"startedAt\": 1.7e9, \"version\": 2, ",
                cluster, t->id, cluster, t->service + 2, launch[t->kind]);
     if (t->service >= 0)
-        buf_printf(out, "\"group\": \"service:service%d\", ", t->service);
+        buf_printf(out, "\"group\": \"service:service%d\", \"startedBy\": \"ecs-svc/%d\", ", t->service, t->service);
     else
         buf_c(out, "\"group\": \"family:web\", ");
     if (t->kind == WORLD_FARGATE)
@@ -305,7 +316,8 @@ static void describe_services(const struct node *request, struct str cluster, st
         uint32_t i = number_of(v->text);
         buf_printf(out,
                    "%s{\"serviceArn\": \"" ARN "service/%.*s/service%u\", \"serviceName\": \"service%u\", \"status\": "
-                   "\"ACTIVE\", \"deployments\": [{\"id\": \"ecs-svc/%u\"}], \"tags\": [{\"key\": \"kind\", \"value\": "
+                   "\"ACTIVE\", \"deployments\": [{\"id\": \"ecs-svc/%u\", \"status\": \"PRIMARY\"}], \"tags\": "
+                   "[{\"key\": \"kind\", \"value\": "
                    "\"k%u\"}]}",
                    comma, STR_ARGS(last_part(cluster)), i, i, i, i);
         comma = ",";
@@ -419,6 +431,8 @@ static void answer_ecs(struct ecs_world *w, const char *operation, const struct 
         list_clusters(w, request, &out->body);
     } else if (strcmp(operation, "ListTasks") == 0) {
         list_tasks(w, request, (uint32_t)at, &out->body);
+    } else if (strcmp(operation, "ListServices") == 0) {
+        list_services(w, request, (uint32_t)at, &out->body);
     } else if (strcmp(operation, "DescribeClusters") == 0) {
         describe_clusters(w, request, &out->body);
     } else if (strcmp(operation, "DescribeTasks") == 0) {
