@@ -114,6 +114,7 @@ int cmd_check(int argc, char **argv)
         const char *word;
         int (*run)(int argc, char **argv);
     } parts[] = {{"aws", cmd_check_aws},
+                 {"discovery", check_discovery},
                  {"iam", check_iam},
                  {"metrics", check_metrics},
                  {"relabel", check_relabel},

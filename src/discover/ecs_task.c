@@ -309,7 +309,8 @@ struct discoverer *discover_ecs_task_new(const struct discover_env *env, struct 
     t->skipped =
         counter_new(env->counters, COUNTER_TOTAL, "leadline_sd_skipped_total",
                     "Items that discovery found and left out, since something about them is wrong.", labels, 2);
-    buf_printf(&t->url, "%s/task", uri ? uri : "");
+    buf_c(&t->url, uri ? uri : "");
+    buf_c(&t->url, uri ? "/task" : "");
     if (!uri)
         diag_set(&t->bad_url, ERR_NOT_FOUND,
                  "ECS_CONTAINER_METADATA_URI_V4 is not set: ecs_task_sd_configs works in an ECS task only");
