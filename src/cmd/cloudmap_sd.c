@@ -506,9 +506,9 @@ int cmd_cloudmap_sd(int argc, char **argv)
     static const struct flags_command command = {
         .program = "leadline cloudmap-sd",
         .summary =
-            "Finds targets in AWS Cloud Map and hands them to a scraper by a file or over HTTP, in the place of "
-            "the config-reloader sidecar. Its settings are environment variables: AWS_REGION, "
-            "SERVICE_DISCOVERY_MODE, CONFIG_FILE_DIR, CONFIG_RELOAD_FREQUENCY, PROMETHEUS_CONFIG_PARAMETER_NAME, "
+            "Finds targets in AWS Cloud Map and hands them to a scraper by a file or over HTTP, in the place of\n"
+            "the config-reloader sidecar. Its settings are environment variables: AWS_REGION,\n"
+            "SERVICE_DISCOVERY_MODE, CONFIG_FILE_DIR, CONFIG_RELOAD_FREQUENCY, PROMETHEUS_CONFIG_PARAMETER_NAME,\n"
             "DISCOVERY_NAMESPACES_PARAMETER_NAME, DEPLOYMENT_MODE.",
         .specs = specs,
         .n_specs = COUNT_OF(specs),

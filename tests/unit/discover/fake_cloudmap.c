@@ -12,11 +12,13 @@ void map_world_init(struct map_world *w)
 {
     *w = (struct map_world){.page = 100};
     buf_c(&w->asked, "");
+    buf_c(&w->questions, "");
 }
 
 void map_world_release(struct map_world *w)
 {
     buf_release(&w->asked);
+    buf_release(&w->questions);
 }
 
 struct map_service *map_add_service(struct map_world *w, uint32_t namespace, const char *name, const char *tags)
@@ -210,6 +212,8 @@ void map_world_answer(struct fake_aws *f, const char *operation, struct str body
     assert_int_equal(tree_parse_json(body, "request", &a, &request, NULL), OK);
     int service = find_service(w, operation, request);
     buf_printf(&w->asked, "%s%s%s ", operation, service >= 0 ? ":" : "", service >= 0 ? w->services[service].name : "");
+    buf_str(&w->questions, body);
+    buf_char(&w->questions, '\n');
     if (!is_faulty(w, operation, service, member(request, "NextToken"), out))
         answer(w, operation, request, service, out);
     arena_release(&a);

@@ -41,7 +41,8 @@ struct map_world {
     const char *operation, *service; /* of the fault; NULL: any */
     const char *code;
     bool denies_revision;
-    struct buf asked; /* "ListInstances web, ..." */
+    struct buf asked;     /* "ListInstances:web ..." */
+    struct buf questions; /* the bodies, a line each */
 };
 
 void map_world_init(struct map_world *w);

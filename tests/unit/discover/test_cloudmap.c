@@ -299,6 +299,54 @@ static void test_what_a_refresh_asks(void **state)
     close_bench(b);
 }
 
+static bool asks(struct bench *b, const char *body)
+{
+    return strstr(b->world.questions.p, body) != NULL;
+}
+
+static void test_the_questions(void **state)
+{
+    (void)state;
+    struct bench *b = open_shop();
+    once(b);
+    assert_true(asks(b, "{\"MaxResults\":100}\n"));
+    assert_true(asks(b, "{\"Filters\":[{\"Name\":\"NAMESPACE_ID\",\"Values\":[\"ns-000\"],\"Condition\":\"EQ\"}],"
+                        "\"MaxResults\":100}\n"));
+    assert_true(asks(b, "{\"ResourceARN\":\"arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-000\"}\n"));
+    assert_true(asks(b, "{\"ServiceId\":\"srv-000\",\"MaxResults\":100}\n"));
+    close_bench(b);
+}
+
+/* Where AWS names the owner, the namespace may be another account's: that goes by ARN. */
+static void test_the_questions_about_a_shared_namespace(void **state)
+{
+    (void)state;
+    for (int discover = 0; discover < 2; discover++) {
+        struct bench *b = open_shop();
+        b->world.owners[0] = "999999999999";
+        b->config.discover = discover;
+        once(b);
+        assert_int_equal(b->n_targets, 3);
+        assert_true(asks(b, "\"Values\":[\"arn:aws:servicediscovery:eu-west-1:123456789012:namespace/ns-000\"]"));
+        if (discover)
+            assert_true(asks(b, "{\"NamespaceName\":\"shop\",\"ServiceName\":\"web\",\"OwnerAccount\":"
+                                "\"999999999999\",\"MaxResults\":1000,\"HealthStatus\":\"ALL\"}\n"));
+        else
+            assert_true(asks(b, "{\"ServiceId\":\"arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-000\","));
+        close_bench(b);
+    }
+}
+
+static void test_two_namespaces_of_one_name(void **state)
+{
+    (void)state;
+    struct bench *b = open_shop();
+    b->world.namespaces[1] = "shop";
+    once(b);
+    assert_int_equal(b->n_targets, 4);
+    close_bench(b);
+}
+
 static void test_pages(void **state)
 {
     (void)state;
@@ -574,6 +622,9 @@ int main(void)
         cmocka_unit_test(test_where_port_and_address_come_from),
         cmocka_unit_test(test_what_is_left_out_is_counted),
         cmocka_unit_test(test_what_a_refresh_asks),
+        cmocka_unit_test(test_the_questions),
+        cmocka_unit_test(test_the_questions_about_a_shared_namespace),
+        cmocka_unit_test(test_two_namespaces_of_one_name),
         cmocka_unit_test(test_pages),
         cmocka_unit_test(test_changes_are_seen_at_the_next_refresh),
         cmocka_unit_test(test_two_hundred_services),
