@@ -1,8 +1,10 @@
 /* text_table: see the header.
  *
  *   widths   of the longest cell of each column; while the line is too long, the widest column gives one up
- *   a row    as many lines as its highest cell; a cell breaks behind a blank or a comma in the last half of the line,
- *            else in the middle of a word
+ *   a row    as many lines as its highest cell; a cell breaks behind a blank or a comma, but in the middle of a word
+ *            that is longer than a line and begins in its first half
+ *
+ * A column in which nothing stands is left out.
  *
  * A character is what is no continuation byte of UTF-8: wide ones count as one.
  */
@@ -50,18 +52,27 @@ static uint32_t characters(struct str s)
     return n;
 }
 
+/* 0: nothing stands in it. */
+static uint32_t natural_width(const struct text_table *t, uint32_t column, uint32_t max_width)
+{
+    uint32_t widest = 0, name = (uint32_t)strlen(t->names[column]);
+
+    for (size_t i = column; i < t->n; i += t->columns) {
+        uint32_t n = characters(t->cells[i]);
+        widest = n > widest ? n : widest;
+    }
+    widest = widest && widest < name ? name : widest;
+    return widest < max_width ? widest : max_width;
+}
+
 static void find_widths(const struct text_table *t, uint32_t max_width, uint32_t widths[TEXT_TABLE_COLUMNS])
 {
-    uint32_t total = GAP * (t->columns - 1);
+    uint32_t total = 0;
 
-    for (uint32_t c = 0; c < t->columns; c++)
-        widths[c] = (uint32_t)strlen(t->names[c]);
-    for (size_t i = 0; i < t->n; i++) {
-        uint32_t n = characters(t->cells[i]), c = (uint32_t)(i % t->columns);
-        widths[c] = n <= widths[c] ? widths[c] : n < max_width ? n : max_width;
+    for (uint32_t c = 0; c < t->columns; c++) {
+        widths[c] = natural_width(t, c, max_width);
+        total += widths[c] + (widths[c] && total ? GAP : 0);
     }
-    for (uint32_t c = 0; c < t->columns; c++)
-        total += widths[c];
     for (; total > max_width; total--) {
         uint32_t widest = 0;
         for (uint32_t c = 1; c < t->columns; c++)
@@ -71,6 +82,14 @@ static void find_widths(const struct text_table *t, uint32_t max_width, uint32_t
             return;
         widths[widest]--;
     }
+}
+
+static bool word_fits(struct str s, uint32_t width)
+{
+    struct str word, after;
+
+    str_cut(s, ' ', &word, &after);
+    return characters(word) <= width;
 }
 
 /* Cuts the first line off *rest. */
@@ -89,7 +108,7 @@ static struct str take_line(struct str *rest, uint32_t width)
     }
     if (end < rest->n && rest->p[end] == ' ')
         good = end;
-    if (end < rest->n && good > end / 2)
+    if (end < rest->n && good && (good > end / 2 || word_fits(str_from(rest->p + good, rest->n - good), width)))
         end = good;
     struct str line = str_trim(str_from(rest->p, end));
     *rest = str_from(rest->p + end, rest->n - end);
@@ -109,6 +128,8 @@ static void print_row(const struct text_table *t, const struct str *cells, const
         uint32_t blanks = 0;
         more = false;
         for (uint32_t c = 0; c < t->columns; c++) {
+            if (!widths[c])
+                continue;
             struct str line = take_line(&rest[c], widths[c]);
             if (line.n) {
                 buf_printf(out, "%*s%.*s", (int)blanks, "", STR_ARGS(line));

@@ -129,7 +129,7 @@ static void make_group(struct ecs_discoverer *e, const struct ecs_inventory *v, 
         }
         (*skipped)++;
         if (o)
-            o->left_out(o, v->tasks[i].task.arn, STR("it has no address yet, or that of its host is not known"));
+            o->left_out(o, v->tasks[i].task.arn, STR("it has no address yet, or its host's is not known"));
     }
 }
 

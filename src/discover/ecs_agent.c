@@ -233,8 +233,12 @@ static void tell_observer(struct discover_observer *o, const struct ecs_agent_fi
         o->found(o, source_of(&f->targets[i], a), f->targets[i].how);
     for (uint32_t i = 0; i < f->n_skips; i++) {
         const struct ecs_agent_skip *s = &f->skips[i];
-        const char *comma = s->container.n ? ", container " : "";
-        o->left_out(o, str_c(arena_printf(a, "task %.*s%s%.*s", STR_ARGS(s->task), comma, STR_ARGS(s->container))),
+        struct str arn = s->task, id = arn;
+        while (str_cut(arn, ':', &arn, &id))
+            arn = id;
+        o->left_out(o,
+                    str_c(arena_printf(a, "%.*s%s%.*s", STR_ARGS(arn), s->container.n ? ", container " : "",
+                                       STR_ARGS(s->container))),
                     s->reason);
     }
 }

@@ -21,6 +21,7 @@
 #include "aws/aws.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "base/version.h"
 #include "discover/ecs_agent.h"
 #include "net/http_client.h"
@@ -282,8 +283,12 @@ static void take_status(struct cycle_part *p)
         .error = str_dup(c->a, s.last_error),
         .targets = s.targets,
     };
-    if (s.refreshes == 0 && s.last_error.n == 0)
-        out->error = str_c(arena_printf(c->a, "no answer within %u ms", c->timeout_ms));
+    if (s.refreshes == 0 && s.last_error.n == 0) {
+        AUTO_BUF text = {0};
+        buf_c(&text, "no answer within ");
+        units_print_duration(&text, c->timeout_ms);
+        out->error = str_dup(c->a, buf_view(&text));
+    }
     c->out->n_failed += out->error.n > 0;
     if (!out->error.n && s.targets == 0)
         skip(p, s.about, STR("it works, and finds nothing"));

@@ -31,6 +31,19 @@ static void test_narrow(void **state)
     text_table_release(&t);
 }
 
+static void test_a_column_without_text_is_left_out(void **state)
+{
+    struct text_table t;
+    AUTO_BUF out = {0};
+
+    (void)state;
+    text_table_init(&t, names, 3);
+    add_row(&t, "", "x", "y");
+    text_table_print(&t, 40, &out);
+    assert_string_equal(out.p, "WHAT  WHY\nx     y\n");
+    text_table_release(&t);
+}
+
 static void test_breaks(void **state)
 {
     struct text_table t;
@@ -76,6 +89,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_narrow),
+        cmocka_unit_test(test_a_column_without_text_is_left_out),
         cmocka_unit_test(test_breaks),
         cmocka_unit_test(test_any_text),
     };
