@@ -11,7 +11,10 @@
  *
  *   prom_proto_init(&p, body, &options, &arena);
  *   for (;;) {
- *       prom_proto_expect(&p, the raw of what stood here in the last scrape)
+ *       raw of what stood here in the last scrape: prom_proto_predict_family, or prom_proto_predict_series
+ *       if (predicted)                             one comparison; the usual form, and no more to a series than a value
+ *           continue
+ *       prom_proto_expect(&p, that raw)
  *       err = prom_proto_next(&p, &entry, d), and ended by an error or PROM_PROTO_EOF
  *       if (!entry.expected)                       else raw bytes were compared, not made, and no label was read
  *           FAMILY: intern entry.raw as a block; exposition_families(raw, EXPOSITION_PROTO, ..) reads it
@@ -33,12 +36,15 @@
 #ifndef FORMAT_PROM_PROTO_H
 #define FORMAT_PROM_PROTO_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "format/histogram_nhcb.h"
 #include "model/batch.h"
@@ -90,8 +96,8 @@ struct prom_proto {
     /* the family */
     const uint8_t *metric, *family_end; /* where the next metric is searched */
     struct str name, help, unit;
-    int32_t type; /* the message's number */
-    bool as_expected;
+    int32_t type;      /* the message's number */
+    uint8_t value_tag; /* of a metric's value, where that is all a metric of this family has; else 0 */
 
     /* the metric; the strings are encoded fields and messages, in the body, the arena or `gathered` */
     struct str labels;
@@ -116,6 +122,16 @@ void prom_proto_init(struct prom_proto *p, struct str body, const struct prom_pr
                      struct arena *arena);
 void prom_proto_release(struct prom_proto *p);
 
+/* True, and the cursor behind it, when the next entry is the FAMILY of which this is the raw, in the form in which
+ * every encoder writes it. False: nothing happened, and that proves nothing. */
+bool prom_proto_predict_family(struct prom_proto *p, struct str raw);
+
+/* The same of a SERIES of a counter, gauge or untyped metric that has nothing but labels and a value:
+ *
+ *   raw        b 0xff 0   labels
+ *   the body   0x22 n     labels   tag 9 9 <8 bytes: the value> */
+static inline bool prom_proto_predict_series(struct prom_proto *p, struct str raw, double *value);
+
 /* What the next entry probably is: the raw of one that was yielded before. A hint: it saves work when it is right. */
 static inline void prom_proto_expect(struct prom_proto *p, struct str raw)
 {
@@ -137,5 +153,44 @@ struct str prom_proto_name(struct str raw);
 
 /* A FAMILY's raw (what exposition_families calls for EXPOSITION_PROTO). Views into raw. */
 void prom_proto_family(struct str raw, struct family *out);
+
+/* ---- the fast way, here to be part of its caller's loop ---- */
+
+#define PROM_PROTO_AT_METRIC   0 /* state: of the family's next metric nothing has been read */
+#define PROM_PROTO_METRIC_TAG  0x22
+#define PROM_PROTO_VALUE_BYTES 11u /* tag and length of Counter, Gauge or Untyped; tag of `value` and eight bytes */
+
+static inline bool prom_proto_predict_series(struct prom_proto *p, struct str raw, double *value)
+{
+    const uint8_t *at = p->metric;
+    size_t name_n = p->name.n, room = (size_t)(p->family_end - at), labels_n = raw.n - name_n - 2;
+    size_t n = labels_n + PROM_PROTO_VALUE_BYTES;
+    if (p->state != PROM_PROTO_AT_METRIC || !p->value_tag || raw.n < name_n + 2 || room < n + 2)
+        return false;
+    if (UNLIKELY(at[0] != PROM_PROTO_METRIC_TAG))
+        return false;
+    if (LIKELY(n < 128)) {
+        if (UNLIKELY(at[1] != n))
+            return false;
+        at += 2;
+    } else {
+        if (UNLIKELY(at[1] != ((n & 127) | 128) || at[2] != n >> 7 || n >= 1u << 14 || room < n + 3))
+            return false;
+        at += 3;
+    }
+    const uint8_t *v = at + labels_n;
+    if (UNLIKELY(v[0] != p->value_tag || v[1] != 9 || v[2] != 9))
+        return false;
+    if (UNLIKELY((uint8_t)raw.p[name_n] != 0xff || raw.p[name_n + 1] != 0 || memcmp(raw.p, p->name.p, name_n) != 0))
+        return false;
+    if (labels_n && UNLIKELY(memcmp(at, raw.p + name_n + 2, labels_n) != 0))
+        return false;
+    uint64_t bits;
+    memcpy(&bits, v + 3, sizeof(bits));
+    bits = le64toh(bits);
+    memcpy(value, &bits, sizeof(bits));
+    p->metric = v + PROM_PROTO_VALUE_BYTES;
+    return true;
+}
 
 #endif

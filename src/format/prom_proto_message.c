@@ -780,12 +780,10 @@ static enum err read_field(struct prom_proto *p, struct wire *w, struct metric_m
 /* As every encoder writes a counter, gauge or untyped metric that has no more than labels and a value. */
 static inline bool plain_metric(struct prom_proto *p, struct str bytes)
 {
-    static const uint8_t tags[MT_END] = {[MT_COUNTER] = 0x1a, [MT_GAUGE] = 0x12, [MT_UNTYPED] = 0x2a};
     const uint8_t *at = (const uint8_t *)bytes.p, *end = at + bytes.n;
     while (end - at > 2 && at[0] == 0x0a && at[1] < 128 && end - at >= 2 + at[1])
         at += 2 + at[1];
-    if (p->type < 0 || p->type >= MT_END || !tags[p->type] || end - at != 11 || at[0] != tags[p->type] || at[1] != 9 ||
-        at[2] != 9)
+    if (!p->value_tag || end - at != PROM_PROTO_VALUE_BYTES || at[0] != p->value_tag || at[1] != 9 || at[2] != 9)
         return false;
     size_t n = (size_t)(at - (const uint8_t *)bytes.p);
     p->labels = n ? str_from(bytes.p, n) : STR_NONE;

@@ -2,8 +2,8 @@
  *
  * Besides not crashing: the raw bytes of an entry give its labels, sorted and each name once, or are refused; what a
  * histogram has agrees with itself, before and after the limits; reading again with the scratch memory of the first
- * time, and with what comes expected, rightly or not, gives the same; the same bytes taken as the raw of a series are
- * safe.
+ * time, and with what comes expected or predicted, rightly or not, gives the same; the same bytes taken as the raw of a
+ * series are safe.
  */
 #include <stdlib.h>
 
@@ -76,11 +76,22 @@ static uint64_t take(const struct prom_proto_entry *e, struct arena *a, uint64_t
 struct known {
     struct arena arena;
     struct str *raw;
-    size_t n, cap;
+    enum prom_proto_kind *kind;
+    size_t n, cap, cap_kind;
 };
 
+/* The entry, if it is found to be that one without being read. */
+static bool predict(struct prom_proto *p, struct str raw, enum prom_proto_kind kind, struct prom_proto_entry *e)
+{
+    *e = (struct prom_proto_entry){.kind = kind, .raw = raw};
+    if (kind == PROM_PROTO_FAMILY)
+        return prom_proto_predict_family(p, raw);
+    return kind == PROM_PROTO_SERIES && prom_proto_predict_series(p, raw, &e->value);
+}
+
 /* The first reading fills known; entry i of a later one is said to be known->raw[i + shift]. */
-static uint64_t read_body(struct prom_proto *p, struct str body, unsigned options, struct known *known, size_t shift)
+static uint64_t read_body(struct prom_proto *p, struct str body, unsigned options, struct known *known, size_t shift,
+                          bool predicts)
 {
     struct prom_proto_options o = {options & 1, options & 2, options & 4, options & 8};
     struct prom_proto_entry e;
@@ -91,8 +102,13 @@ static uint64_t read_body(struct prom_proto *p, struct str body, unsigned option
     enum err err;
     prom_proto_init(p, body, &o, &a);
     known->raw = mem_grow(known->raw, &known->cap, known->n + 1, sizeof(*known->raw));
+    known->kind = mem_grow(known->kind, &known->cap_kind, known->n + 1, sizeof(*known->kind));
     for (size_t i = 0;; i++) {
         struct str hint = !first && i + shift < known->n ? known->raw[i + shift] : STR_NONE;
+        if (predicts && hint.n && predict(p, hint, known->kind[i + shift], &e)) {
+            hash = take(&e, &a, hash);
+            continue;
+        }
         prom_proto_expect(p, hint);
         if ((err = prom_proto_next(p, &e, &d)) || e.kind == PROM_PROTO_EOF)
             break;
@@ -101,6 +117,8 @@ static uint64_t read_body(struct prom_proto *p, struct str body, unsigned option
         if (!first)
             continue;
         known->raw = mem_grow(known->raw, &known->cap, known->n + 1, sizeof(*known->raw));
+        known->kind = mem_grow(known->kind, &known->cap_kind, known->n + 1, sizeof(*known->kind));
+        known->kind[known->n] = e.kind;
         known->raw[known->n++] = str_dup(&known->arena, e.raw);
     }
     CHECK(!err || d.text[0]);
@@ -119,15 +137,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     char *copy = mem_strndup((const char *)data + 1, size - 1);
     struct str body = str_from(copy, size - 1);
-    uint64_t first = read_body(&p, body, data[0], &known, 0);
-    CHECK(read_body(&p, body, data[0], &known, 0) == first);
-    CHECK(read_body(&p, body, data[0], &known, 1) == first);
+    uint64_t first = read_body(&p, body, data[0], &known, 0, false);
+    for (int predicts = 0; predicts < 2; predicts++) {
+        CHECK(read_body(&p, body, data[0], &known, 0, predicts) == first);
+        CHECK(read_body(&p, body, data[0], &known, 1, predicts) == first);
+    }
     if (prom_proto_labels(body, &a, &labels, NULL) == OK)
         check_labels(labels);
     prom_proto_family(body, &family);
     arena_release(&a);
     arena_release(&known.arena);
     free(known.raw);
+    free(known.kind);
     prom_proto_release(&p);
     free(copy);
     return 0;

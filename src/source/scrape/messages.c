@@ -1,8 +1,9 @@
 /* messages: pages in protobuf, read entry by entry beside the old array (format/prom_proto.h).
  *
  * An entry's raw bytes are made by the cursor: they name the series wholly, so that a prediction is one comparison and
- * no label is read. Value, times, exemplars and histogram come with the entry. Conversion of classic histograms is the
- * cursor's own.
+ * no label is read. Families and plain series are compared with the body as it stands and taken in one small loop;
+ * whatever has more than a value, or stands elsewhere than last time, comes as an entry. Value, times, exemplars and
+ * histogram come with the entry. Conversion of classic histograms is the cursor's own.
  */
 #include "source/scrape/predict_int.h"
 
@@ -25,21 +26,54 @@ static void gather(struct reading *r, uint32_t id, const struct prom_proto_entry
         exemplars_of_series(r, id, entry->exemplars, entry->n_exemplars, x);
 }
 
-static bool is_plain(const struct reading *r, const struct prom_proto_entry *entry)
+/* Takes entries as long as they are those of the old array, in the form in which the cursor predicts them. */
+static enum err take_predicted(struct reading *r, struct prom_proto *cursor, struct diag *d)
 {
-    return entry->kind == PROM_PROTO_SERIES && !entry->has_ts && !entry->n_exemplars &&
-           !(r->in->starts && entry->start_ms);
+    const uint32_t any_flag = POSITION_DUPLICATE | POSITION_UNTRACKED | POSITION_PART | POSITION_LIMITED;
+    enum err err = OK;
+
+    while (err == OK && LIKELY(r->at < r->page->n)) {
+        uint32_t position = r->page->positions[r->at];
+        uint32_t id = position & POSITION_ID;
+        const struct metric *m = intern_get(&r->view, id);
+        double value;
+
+        if (UNLIKELY((m->context & CONTEXT_KIND) != kind_bits(r)))
+            return OK;
+        if (m->flags & METRIC_COMMENT) {
+            if (!prom_proto_predict_family(cursor, intern_raw(&r->view, id)))
+                return OK;
+            r->predicted++;
+            reading_comments(r, id);
+            r->at++;
+            continue;
+        }
+        if (UNLIKELY(!reading_owns(r, m->context, position_way(position))) ||
+            !prom_proto_predict_series(cursor, intern_raw(&r->view, id), &value))
+            return OK;
+        r->predicted++;
+        if (UNLIKELY(r->diverged || (position & any_flag))) {
+            err = reading_take_again(r, value, NULL, d);
+            continue;
+        }
+        r->at++;
+        r->result.scraped++;
+        if (m->flags & METRIC_DROPPED)
+            continue;
+        r->result.relabelled++;
+        sample_append(r->p, (enum run_of)position_way(position), id, value);
+    }
+    return err;
 }
 
 /* True: the entry is the one at r->at; *err says what became of it. */
-static inline bool take_predicted(struct reading *r, const struct prom_proto_entry *entry, enum err *err,
-                                  struct diag *d)
+static inline bool take_expected(struct reading *r, const struct prom_proto_entry *entry, enum err *err, struct diag *d)
 {
-    const uint32_t any_flag = POSITION_DUPLICATE | POSITION_UNTRACKED | POSITION_PART | POSITION_LIMITED;
     uint32_t position = r->page->positions[r->at];
     uint32_t id = position & POSITION_ID;
     const struct metric *m = intern_get(&r->view, id);
     bool comments = m->flags & METRIC_COMMENT;
+    struct extras x;
 
     if (!entry->expected || comments != (entry->kind == PROM_PROTO_FAMILY))
         return false;
@@ -50,18 +84,8 @@ static inline bool take_predicted(struct reading *r, const struct prom_proto_ent
     }
     if (!reading_owns(r, m->context, position_way(position)))
         return false;
-    if (UNLIKELY(r->diverged || (position & any_flag) || !is_plain(r, entry))) {
-        struct extras x;
-        gather(r, id, entry, &x);
-        *err = reading_take_again(r, entry->value, &x, d);
-        return true;
-    }
-    r->at++;
-    r->result.scraped++;
-    if (m->flags & METRIC_DROPPED)
-        return true;
-    r->result.relabelled++;
-    sample_append(r->p, (enum run_of)position_way(position), id, entry->value);
+    gather(r, id, entry, &x);
+    *err = reading_take_again(r, entry->value, &x, d);
     return true;
 }
 
@@ -104,7 +128,7 @@ static enum err take_entry(struct reading *r, const struct prom_proto_entry *ent
 {
     enum err err = OK;
 
-    if (LIKELY(r->at < r->page->n) && LIKELY(take_predicted(r, entry, &err, d))) {
+    if (LIKELY(r->at < r->page->n) && LIKELY(take_expected(r, entry, &err, d))) {
         r->predicted++;
         return err;
     }
@@ -138,8 +162,11 @@ enum err messages_read(struct reading *r, struct diag *d)
 
     prom_proto_init(cursor, r->in->body, &options, &r->p->held);
     for (;;) {
+        enum err err = take_predicted(r, cursor, d);
+        if (err != OK)
+            return err;
         prom_proto_expect(cursor, expected(r));
-        enum err err = prom_proto_next(cursor, &entry, d);
+        err = prom_proto_next(cursor, &entry, d);
         if (err != OK || entry.kind == PROM_PROTO_EOF)
             return err;
         err = take_entry(r, &entry, d);

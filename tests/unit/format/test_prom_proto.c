@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/num.h"
@@ -433,6 +434,220 @@ static void a_family_without_metrics_is_not_there(void **state)
     expect(&body, &plain, "[b counter seconds help me]\n{__name__=\"b\"} 1\n");
 }
 
+/* ---- prediction ---- */
+
+/* Metrics of the usual form, and the others that a page has: no value, a time, a unit, a summary. */
+static void put_plain(struct buf *body, const char *name, int type, const char *help, const char *x, double value)
+{
+    static const uint32_t fields[] = {[COUNTER] = 3, [GAUGE] = 2, [UNTYPED] = 5};
+    AUTO_BUF family = {0};
+    proto_append_bytes(&family, 1, str_c(name));
+    proto_append_bytes(&family, 2, str_c(help));
+    proto_append_tag(&family, 3, PROTO_VARINT);
+    proto_append_varint(&family, (uint64_t)type);
+    for (int i = 0; i < 3; i++) {
+        AUTO_BUF metric = {0};
+        char number[2] = {(char)('0' + i), '\0'};
+        put_pair(&metric, "n", number);
+        if (i)
+            put_pair(&metric, "x", x);
+        put_value(&metric, fields[type], value + i);
+        put_message(&family, 4, &metric);
+    }
+    proto_append_varint(body, family.n);
+    buf_str(body, buf_view(&family));
+}
+
+#define LONG_TEXT                                                                                                      \
+    "a text of more than a hundred and twenty-eight bytes, whose length therefore takes two of them, as does that of " \
+    "whatever message it is in"
+
+struct memory {
+    struct str raw[ENTRIES_MAX];
+    enum prom_proto_kind kind[ENTRIES_MAX];
+    size_t n;
+};
+
+/* What is on a page as text, or the error alone. With what was read before it is predicted as far as that goes; else it
+ * is remembered. */
+static unsigned read_as(struct str body, struct memory *m, bool predict, struct arena *a, struct buf *out)
+{
+    struct prom_proto p = {0};
+    struct prom_proto_entry e;
+    struct diag d = {0};
+    unsigned predicted = 0;
+    buf_clear(out);
+    buf_c(out, "");
+    prom_proto_init(&p, body, &plain, a);
+    for (size_t i = 0;; i++) {
+        struct str hint = predict && i < m->n ? m->raw[i] : STR_NONE;
+        e = (struct prom_proto_entry){.raw = hint};
+        bool family = hint.n && m->kind[i] == PROM_PROTO_FAMILY;
+        e.kind = family ? PROM_PROTO_FAMILY : PROM_PROTO_SERIES;
+        if (hint.n && (family ? prom_proto_predict_family(&p, hint) : prom_proto_predict_series(&p, hint, &e.value))) {
+            predicted++;
+        } else {
+            prom_proto_expect(&p, hint);
+            if (prom_proto_next(&p, &e, &d) || e.kind == PROM_PROTO_EOF)
+                break;
+        }
+        if (!predict && i < ENTRIES_MAX) {
+            m->raw[m->n] = str_dup(a, e.raw);
+            m->kind[m->n++] = e.kind;
+        }
+        print_entry(out, &e, a, &d);
+        if (d.text[0])
+            break;
+        buf_char(out, '\n');
+    }
+    if (d.text[0]) {
+        buf_clear(out);
+        buf_c(out, d.text);
+    }
+    prom_proto_release(&p);
+    return predicted;
+}
+
+/* The page, predicted from another, says the same as read without knowing any. */
+static unsigned predict_from(const struct memory *m, struct str body)
+{
+    struct memory unused = {0}, known = *m;
+    struct arena a = {0};
+    AUTO_BUF want = {0};
+    AUTO_BUF got = {0};
+    read_as(body, &unused, false, &a, &want);
+    unsigned predicted = read_as(body, &known, true, &a, &got);
+    assert_string_equal(got.p, want.p);
+    arena_release(&a);
+    return predicted;
+}
+
+static void put_page(struct buf *body)
+{
+    put_plain(body, "a", GAUGE, "Help.", "1", 5);
+    put_plain(body, "a_total", COUNTER, LONG_TEXT, LONG_TEXT, -0.5);
+    put_plain(body, "u", UNTYPED, "", "", 1e300);
+}
+
+static void remember(struct memory *m, const struct buf *body, struct arena *a)
+{
+    AUTO_BUF text = {0};
+    read_as(buf_view(body), m, false, a, &text);
+}
+
+static void a_page_like_the_last_is_predicted_whole(void **state)
+{
+    (void)state;
+    struct memory m = {0};
+    struct arena a = {0};
+    AUTO_BUF body = {0};
+    put_page(&body);
+    remember(&m, &body, &a);
+    assert_int_equal(m.n, 12);
+    assert_int_equal(predict_from(&m, buf_view(&body)), 12);
+    buf_clear(&body);
+    put_plain(&body, "a", GAUGE, "Help.", "1", 7);
+    put_plain(&body, "a_total", COUNTER, LONG_TEXT, LONG_TEXT, 7e-300);
+    put_plain(&body, "u", UNTYPED, "", "", 0);
+    assert_int_equal(predict_from(&m, buf_view(&body)), 12);
+    arena_release(&a);
+}
+
+static unsigned predict_changed(const struct memory *m, int type, const char *help, const char *x)
+{
+    AUTO_BUF body = {0};
+    put_plain(&body, "a", type, help, x, 5);
+    put_plain(&body, "a_total", COUNTER, LONG_TEXT, LONG_TEXT, 0);
+    put_plain(&body, "u", UNTYPED, "", "", 0);
+    return predict_from(m, buf_view(&body));
+}
+
+/* The families are read past a difference: a family's head that differs costs its first metric too. */
+static void what_differs_is_read(void **state)
+{
+    (void)state;
+    struct memory m = {0};
+    struct arena a = {0};
+    AUTO_BUF body = {0};
+    put_page(&body);
+    remember(&m, &body, &a);
+    assert_int_equal(predict_changed(&m, GAUGE, "Help.", "2"), 10);
+    assert_int_equal(predict_changed(&m, GAUGE, "Help.", "12"), 10);
+    assert_int_equal(predict_changed(&m, GAUGE, "Helm.", "1"), 10);
+    assert_int_equal(predict_changed(&m, COUNTER, "Help.", "1"), 10);
+    assert_int_equal(predict_changed(&m, UNTYPED, "Help.", "1"), 10);
+    assert_int_equal(predict_changed(&m, GAUGE, LONG_TEXT, LONG_TEXT), 8);
+    buf_clear(&body);
+    put_plain(&body, "u", UNTYPED, "", "", 0);
+    put_plain(&body, "a_total", COUNTER, LONG_TEXT, LONG_TEXT, 0);
+    put_plain(&body, "a", GAUGE, "Help.", "1", 5);
+    assert_int_equal(predict_from(&m, buf_view(&body)), 4);
+    arena_release(&a);
+}
+
+/* As the first family, of one metric {n="0"}, but for what is behind the value or behind the metrics. */
+static void predict_family_of(const struct memory *m, const struct buf *value, uint64_t ts_ms, const char *unit,
+                              unsigned want)
+{
+    AUTO_BUF body = {0};
+    AUTO_BUF family = {0};
+    AUTO_BUF metric = {0};
+    proto_append_bytes(&family, 1, STR("a"));
+    proto_append_bytes(&family, 2, STR("Help."));
+    proto_append_u64(&family, 3, GAUGE);
+    put_pair(&metric, "n", "0");
+    put_message(&metric, 2, value);
+    proto_append_u64(&metric, 6, ts_ms);
+    put_message(&family, 4, &metric);
+    if (unit)
+        proto_append_bytes(&family, 5, str_c(unit));
+    proto_append_varint(&body, family.n);
+    buf_str(&body, buf_view(&family));
+    assert_int_equal(predict_from(m, buf_view(&body)), want);
+}
+
+static void what_has_more_than_a_value_is_read(void **state)
+{
+    (void)state;
+    struct memory m = {0};
+    struct arena a = {0};
+    AUTO_BUF page = {0};
+    AUTO_BUF value = {0};
+    put_page(&page);
+    remember(&m, &page, &a);
+    predict_family_of(&m, &value, 0, NULL, 1);
+    put_double(&value, 1, 3);
+    predict_family_of(&m, &value, 0, NULL, 2);
+    predict_family_of(&m, &value, 1700000000000, NULL, 1);
+    predict_family_of(&m, &value, 0, "seconds", 0);
+    predict_family_of(&m, &value, 0, "", 0);
+    put_double(&value, 1, 4);
+    predict_family_of(&m, &value, 0, NULL, 1);
+    arena_release(&a);
+}
+
+static void no_damage_is_predicted_away(void **state)
+{
+    (void)state;
+    static const uint8_t flips[] = {1, 2, 0x80, 0xff};
+    struct memory m = {0};
+    struct arena a = {0};
+    AUTO_BUF body = {0};
+    put_page(&body);
+    remember(&m, &body, &a);
+    for (size_t i = 0; i < body.n; i++) {
+        char *cut = mem_strndup(body.p, i); /* of its own, for the sanitizer */
+        predict_from(&m, str_from(cut, i));
+        free(cut);
+        for (size_t k = 0; k < COUNT_OF(flips); k++) {
+            body.p[i] = (char)(body.p[i] ^ flips[k]);
+            predict_from(&m, buf_view(&body));
+            body.p[i] = (char)(body.p[i] ^ flips[k]);
+        }
+    }
+    arena_release(&a);
+}
+
 static void any_bytes_may_be_called_raw(void **state)
 {
     (void)state;
@@ -463,6 +678,10 @@ int main(void)
         cmocka_unit_test(errors_are_the_originals),
         cmocka_unit_test(plain_metrics_have_their_own_tag),
         cmocka_unit_test(a_family_without_metrics_is_not_there),
+        cmocka_unit_test(a_page_like_the_last_is_predicted_whole),
+        cmocka_unit_test(what_differs_is_read),
+        cmocka_unit_test(what_has_more_than_a_value_is_read),
+        cmocka_unit_test(no_damage_is_predicted_away),
         cmocka_unit_test(any_bytes_may_be_called_raw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

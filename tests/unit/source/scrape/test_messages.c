@@ -377,6 +377,82 @@ static void the_first_of_two_equal_series_wins(void **state)
     close_messages(&p);
 }
 
+/* Two gauges {x=".."} in one family, and another family behind it. */
+static void add_pair(const char *first, const char *second, double value)
+{
+    struct buf family = {0};
+
+    proto_append_bytes(&family, 1, STR("a"));
+    proto_append_bytes(&family, 2, STR("Help."));
+    proto_append_u64(&family, 3, GAUGE);
+    for (int i = 0; i < 2; i++) {
+        struct buf metric = {0};
+        struct buf gauge = {0};
+        proto_append_double(&gauge, 1, value + i);
+        add_label(&metric, "x", i ? second : first);
+        add_message(&metric, 2, &gauge);
+        add_message(&family, 4, &metric);
+    }
+    proto_append_varint(&page, family.n);
+    buf_str(&page, buf_view(&family));
+    buf_release(&family);
+    add_gauge("b", value);
+}
+
+static void only_the_label_that_changed_is_another_series(void **state)
+{
+    struct pages p;
+    (void)state;
+    open_messages(&p);
+    add_pair("1", "2", 5);
+    scrape_page(&p);
+    unsigned parsed = pages_parsed(&p);
+    add_pair("1", "3", 6);
+    assert_str_c(scrape_page(&p), "a{job=\"j\",x=\"1\"} 6\na{job=\"j\",x=\"3\"} 7\nb{job=\"j\"} 6\n"
+                                  "a{job=\"j\",x=\"2\"} stale\n");
+    assert_int_equal(p.result.added, 1);
+    add_pair("1", "3", 7);
+    assert_str_c(scrape_page(&p), "a{job=\"j\",x=\"1\"} 7\na{job=\"j\",x=\"3\"} 8\nb{job=\"j\"} 7\n");
+    parsed = pages_parsed(&p) - parsed;
+    assert_true(parsed >= 1 && parsed <= 3); /* the new one, and what the old array needs to catch up */
+    close_messages(&p);
+}
+
+static void the_order_of_series_may_change(void **state)
+{
+    struct pages p;
+    (void)state;
+    open_messages(&p);
+    add_pair("1", "2", 5);
+    scrape_page(&p);
+    for (int i = 0; i < 3; i++) {
+        add_pair("2", "1", 5);
+        assert_str_c(scrape_page(&p), "a{job=\"j\",x=\"2\"} 5\na{job=\"j\",x=\"1\"} 6\nb{job=\"j\"} 5\n");
+        assert_int_equal(p.result.added, 0);
+        assert_int_equal(p.result.scraped, 3);
+    }
+    close_messages(&p);
+}
+
+static void a_plain_series_may_become_one_with_a_time_or_a_start_and_back(void **state)
+{
+    struct pages p;
+    (void)state;
+    open_messages(&p);
+    p.starts = true;
+    for (int i = 0; i < 2; i++) {
+        add_counter("a", 5, 0, NULL);
+        assert_str_c(scrape_page(&p), "a{job=\"j\",x=\"1\"} 5\n");
+        add_counter("a", 6, 250, NULL);
+        assert_str_c(scrape_page(&p), "a{job=\"j\",x=\"1\"} 6 start=250\n");
+        add_metric("a", COUNTER, "x", 3, counter(7, 0, NULL), p.ts_ms + 900);
+        AUTO_BUF want = {0};
+        buf_printf(&want, "a{job=\"j\",x=\"1\"} 7 @%lld\na{job=\"j\",x=\"1\"} stale\n", (long long)p.ts_ms + 900);
+        assert_str_c(scrape_page(&p), want.p); /* no longer tracked: the series that was ends, as in the original */
+    }
+    close_messages(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +468,9 @@ int main(void)
         cmocka_unit_test(a_page_cut_off_is_refused),
         cmocka_unit_test(limits_hold_for_messages_too),
         cmocka_unit_test(the_first_of_two_equal_series_wins),
+        cmocka_unit_test(only_the_label_that_changed_is_another_series),
+        cmocka_unit_test(the_order_of_series_may_change),
+        cmocka_unit_test(a_plain_series_may_become_one_with_a_time_or_a_start_and_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
