@@ -1,33 +1,36 @@
 /* encode2: batches become TimeSeries entries of a remote write 2.0 message, straight in the lane's open batch.
  *
  *   Request    = 22 00 { 22 LEN text | 2a LEN TimeSeries }        a text in front of the first entry that refers to it
- *   TimeSeries = 12 LEN Sample 0a LEN refs [ 2a LEN Metadata ]    one sample each, always
- *   Sample     = [ 09 value ] [ 10 timestamp ] [ 18 start ]
+ *   TimeSeries = 0a LEN refs 12 LEN Sample [ 2a LEN Metadata ]    one sample each, always
+ *   Sample     = [ 10 timestamp ] [ 09 value ] [ 18 start ]
  *   Metadata   = [ 08 type ] [ 18 help ] [ 20 unit ]
  *
- * Most samples have no text that is new to the batch, and are written in place, in one go (write_known). Else a sample
- * is written in two passes: the first turns its labels into numbers, in a scratch buffer, and writes the texts that the
- * batch does not have; the second writes the entry behind them (write_entry). What a text costs is thus behind the
- * decision whether the sample fits: before it, `bytes` says what labels and metadata take at most if all of it is new.
- * Nothing is ever taken back, but by beginning the batch, and its dictionary, anew.
+ * Most samples have no text that is new to the batch, and are written in place, in one go (write_known). The first that
+ * has one is usually the first of a page that the batch has not seen: then the texts of all samples to come are written
+ * first (write_ahead), and these go in one go as well. What is left is written in two passes: the first turns labels
+ * into numbers, in a scratch buffer, and writes the texts that the batch does not have; the second writes the entry
+ * behind them (write_entry). What a text costs is thus behind the decision whether the sample fits: before it, `bytes`
+ * says what labels and metadata take at most if all of it is new. Nothing is ever taken back, but by beginning the
+ * batch, and its dictionary, anew; at the end of a part there may be texts of samples that did not find room.
  *
- * The labels of a scope are turned once for each run and copied from then on, in the stretches that the form names;
- * they are the first texts of a batch, so that their numbers are short. A form with symbols costs an array load and a
- * varint a text; a compact one (form.c) looks its texts up by content.
+ * The labels of a scope are turned once for each run and copied from then on, in the stretches that the form names. A
+ * form with symbols costs an array load and a varint a text; a compact one (form.c) looks its texts up by content.
  *
  *   form   | op op | name, value | name, value |      scope   | refs of instance=.. | refs of job=.. |
  *
  * Metadata is that of the block of comments which the sample stands under (blocks.c). Samples of one name follow each
  * other, so the outcome is kept until block or name changes: 12 bytes to copy.
  *
- * The sample stands in front, which protobuf leaves to the writer: refs and metadata of a series, which the compressor
- * has seen in the scrapes before, then follow each other. That is 4 % of the bytes with zstd, 1 % with snappy.
+ * The compressor finds an entry again in the scrape before, and each difference costs bytes and time. So what differs
+ * is kept together and out of the way: texts stand in front of all entries of a page; a scope's own have numbers of the
+ * same length in each scrape; the timestamp comes first in the sample, which protobuf leaves to the writer, since what
+ * follows its changing digits is then the same in the sample before, value included. Measured with snappy on the
+ * bench's pages, texts between the entries and values first: 81 ns and 19.9 bytes a sample; so: 60 ns, 17.3 bytes.
  *
  * Native histograms and exemplars go through a buffer of their own, the tail: they are few and large.
  *
  * On the worker's thread; nothing is allocated for a sample whose form exists.
  */
-#include "base/hash.h"
 #include "format/remote_write.h"
 #include "sink/remote_write/encode_int.h"
 #include "sink/remote_write/remote_write_int.h"
@@ -58,8 +61,39 @@ struct run2 {
     uint32_t name_symbol;      /* the same by its symbol; 0: it has none */
     struct block *last;        /* the block that the last mark named */
     uint8_t *p;                /* where texts are written */
+    bool ahead;                /* texts of samples to come were written */
     struct said said;
 };
+
+/* ---- samples ----------------------------------------------------------------------------------------------------- */
+
+/* A Sample up to the value. */
+struct stamp2 {
+    uint8_t bytes[16];
+    uint32_t n;
+};
+
+static inline struct stamp2 stamp2_of(int64_t ts_ms)
+{
+    struct stamp stamp = stamp_of(ts_ms);
+    struct stamp2 s = {.bytes = {0x12, (uint8_t)(stamp.n + 9)}, .n = stamp.n + 3};
+    memcpy(s.bytes + 2, stamp.bytes, stamp.n);
+    s.bytes[stamp.n + 2] = 0x09;
+    return s;
+}
+
+static inline __attribute__((always_inline)) uint8_t *put_sample(uint8_t *p, double value, const struct stamp2 *stamp)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    memcpy(p, stamp->bytes, sizeof(stamp->bytes));
+    if (UNLIKELY(bits == 0)) {
+        p[1] -= 9;
+        return p + stamp->n - 1;
+    }
+    memcpy(p + stamp->n, &bits, sizeof(bits)); /* little endian: CHECKed in remote_write_new */
+    return p + stamp->n + sizeof(bits);
+}
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
@@ -79,11 +113,16 @@ static inline __attribute__((always_inline)) uint8_t *put_ref(uint8_t *p, uint32
     return p + 3;
 }
 
+static const uint32_t *scope_symbols(const struct scope_form *sf)
+{
+    return (const uint32_t *)(const void *)sf->encoded;
+}
+
 /* The scope's labels as references, with the texts in front: the first thing of a run that takes room. */
 static void make_scope_refs(struct run2 *r)
 {
     struct encoder2 *e = r->e;
-    const uint32_t *symbols = (const uint32_t *)(const void *)r->sf->encoded;
+    const uint32_t *symbols = scope_symbols(r->sf);
     buf_clear(&e->scope_refs);
     buf_reserve(&e->scope_refs, 2 * SYMBOL_REF_MAX * (r->sf->n + (size_t)1) + 16); /* copies read no more than that */
     e->scope_offsets =
@@ -171,7 +210,7 @@ static inline __attribute__((always_inline)) uint8_t *put_known(struct run2 *r, 
 static inline __attribute__((always_inline)) uint32_t number_of(struct run2 *r, const uint8_t *text, uint32_t n)
 {
     struct str s = str_from((const char *)text, n);
-    return dictionary_text(r->d, s, hash_bytes(s), &r->p);
+    return dictionary_text(&r->e->symbols, r->d, s, &r->p);
 }
 
 /* By a compact form, out of the intern table's blob; see put_interned of encode.c. */
@@ -343,9 +382,9 @@ static __attribute__((noinline)) void make_tail(struct remote_write *rw, struct 
         remote_write_append_histogram(out, 3, &b->histograms[side->histogram], side->ts_ms, side->start_ms);
         part->histograms++;
     } else {
-        struct stamp stamp = stamp_of(side->ts_ms);
+        struct stamp2 stamp = stamp2_of(side->ts_ms);
         buf_reserve(out, ENTRY_SLACK);
-        uint8_t *p = encode_sample((uint8_t *)out->p, s->value, &stamp);
+        uint8_t *p = put_sample((uint8_t *)out->p, s->value, &stamp);
         if (side->start_ms) {
             *p++ = 0x18;
             p = proto_put_varint(p, (uint64_t)side->start_ms);
@@ -374,13 +413,8 @@ static inline __attribute__((always_inline)) uint8_t *close_entry(uint8_t *entry
     return entry + 1 + size + n;
 }
 
-static inline __attribute__((always_inline)) uint8_t *put_series(uint8_t *p, const uint8_t *refs, size_t n,
-                                                                 const struct said *said)
+static inline __attribute__((always_inline)) uint8_t *put_said(uint8_t *p, const struct said *said)
 {
-    *p++ = 0x0a;
-    p = LIKELY(n < 128) ? (*p = (uint8_t)n, p + 1) : proto_put_varint(p, n);
-    encode_copy(p, refs, n);
-    p += n;
     memcpy(p, said->bytes, sizeof(said->bytes));
     return p + said->n;
 }
@@ -414,33 +448,131 @@ static __attribute__((noinline)) uint8_t *write_entry(struct remote_write *rw, s
     uint8_t *end = f->kind == FORM_SERIES ? put_symbols(r, begin, f) : put_compact(r, begin, f, b->metrics, s->metric);
     if (r->said.block && r->name != r->said.name)
         say(r);
-    uint8_t *p;
-    if (LIKELY(s->side == SIDE_NONE)) {
-        struct stamp stamp = stamp_of(b->ts_ms);
-        p = encode_sample(r->p + 2, s->value, &stamp);
-    } else {
+    if (s->side != SIDE_NONE)
         make_tail(rw, r, b, s, part);
-        memcpy(r->p + 2, rw->two.tail.p, rw->two.tail.n);
-        p = r->p + 2 + rw->two.tail.n;
+    size_t n = (size_t)(end - begin);
+    uint8_t *p = r->p + 2;
+    *p++ = 0x0a;
+    p = proto_put_varint(p, n);
+    encode_copy(p, begin, n);
+    p += n;
+    if (s->side == SIDE_NONE) {
+        struct stamp2 stamp = stamp2_of(b->ts_ms);
+        p = put_sample(p, s->value, &stamp);
+    } else {
+        memcpy(p, rw->two.tail.p, rw->two.tail.n);
+        p += rw->two.tail.n;
     }
-    return close_entry(r->p, put_series(p, begin, (size_t)(end - begin), &r->said));
+    return close_entry(r->p, put_said(p, &r->said));
 }
 
 /* In place; NULL: something is new to the batch, or unusual, and nothing was written that counts. */
 static inline __attribute__((always_inline)) uint8_t *
-write_known(struct run2 *r, const struct sample *s, const struct form *f, struct part *part, const struct stamp *stamp)
+write_known(struct run2 *r, const struct sample *s, const struct form *f, struct part *part, const struct stamp2 *stamp)
 {
-    uint8_t *entry = part->p;
-    uint8_t *head = encode_sample(entry + 2, s->value, stamp);
-    uint8_t *end = put_known(r, head + 2, f);
-    if (UNLIKELY(!end || end - head >= 2 + 128))
+    uint8_t *entry = part->p, *refs = entry + 4;
+    uint8_t *p = put_known(r, refs, f);
+    if (UNLIKELY(!p || p - refs >= 128))
         return NULL;
     if (r->said.block && r->name != r->said.name && !say_known(r))
         return NULL;
-    head[0] = 0x0a;
-    head[1] = (uint8_t)(end - head - 2);
-    memcpy(end, r->said.bytes, sizeof(r->said.bytes));
-    return close_entry(entry, end + r->said.n);
+    entry[2] = 0x0a;
+    entry[3] = (uint8_t)(p - refs);
+    p = put_sample(p, s->value, stamp);
+    return close_entry(entry, put_said(p, &r->said));
+}
+
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
+
+static bool knows_texts(const struct run2 *r, const struct form *f)
+{
+    const uint32_t *own = form_symbols(f);
+    for (uint32_t i = 0; i < f->n_ops; i++) {
+        for (uint32_t k = 0; k < 2u * f->ops[i].bytes; k++, own++) {
+            if (!dictionary_knows(r->d, *own))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Returns how many labels there are. */
+static uint32_t put_texts(struct run2 *r, const struct form *f)
+{
+    const struct symbols *symbols = &r->e->symbols;
+    const uint32_t *own = form_symbols(f);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n_ops; i++) {
+        n += f->ops[i].bytes + f->ops[i].take;
+        for (uint32_t k = 0; k < 2u * f->ops[i].bytes; k++, own++)
+            dictionary_symbol(symbols, r->d, *own, &r->p);
+    }
+    return n;
+}
+
+/* Of a block with several families only those are said that have samples: that is seen later. */
+static void put_block_texts(struct run2 *r, const struct block *block)
+{
+    if (block->n == 1 && block->v[0].help)
+        dictionary_symbol(&r->e->symbols, r->d, block->v[0].help, &r->p);
+    if (block->n == 1 && block->v[0].unit)
+        dictionary_symbol(&r->e->symbols, r->d, block->v[0].unit, &r->p);
+}
+
+/* Texts of the samples from i on, as far as these and their entries have room beside what the first takes at most; its
+ * block is entered, and `next` the mark behind. */
+static __attribute__((noinline)) void write_ahead(const struct remote_write *rw, struct run2 *r, const struct batch *b,
+                                                  const struct batch_run *run, uint32_t i,
+                                                  const struct batch_block *next, size_t bytes, struct part *part)
+{
+    const struct batch_block *no_more = rw->config->metadata_send ? b->blocks + run->first_block + run->n_blocks : next;
+    struct block *block = r->last;
+    bool said = false;
+    uint32_t end = run->n - i < part->samples_left ? run->n : i + part->samples_left;
+    size_t room = (size_t)(part->end - part->p);
+    room = room > bytes ? room - bytes : 0; /* texts of the scope may have been written */
+    r->p = part->p;
+    r->ahead = true;
+    for (; i < end; i++) {
+        const struct form *f = forms_quick(&rw->forms, b->samples[run->first + i].metric);
+        for (; next != no_more && next->first <= run->first + i; next++) {
+            block = next->metric == METRIC_NONE ? NULL : blocks_get(&r->e->blocks, b->metrics, next->metric, block);
+            said = false;
+        }
+        if (!f || f->names != run->scope->names || f->kind != FORM_SERIES)
+            continue;
+        if (room < (size_t)f->bytes + r->sf->bytes + ENTRY_SLACK + (block ? block->bound : 0))
+            break;
+        const uint8_t *before = r->p;
+        if (block && !said)
+            put_block_texts(r, block);
+        said = true;
+        room -= ENTRY_SLACK + 2 * SYMBOL_REF_MAX * put_texts(r, f);
+        room -= (size_t)(r->p - before);
+    }
+    part->p = r->p;
+}
+
+/* The texts of what follows, and those of the scope. What is this scope's alone stands behind all others: the first
+ * scrape of a batch then has a number for it that is as long as in the next, and its entries the same lengths. */
+static __attribute__((noinline)) void begin_run(const struct remote_write *rw, struct run2 *r, const struct batch *b,
+                                                const struct batch_run *run, uint32_t i, const struct batch_block *next,
+                                                const struct form *f, size_t bytes, struct part *part)
+{
+    const struct symbols *symbols = &r->e->symbols;
+    const uint32_t *own = scope_symbols(r->sf);
+    r->p = part->p;
+    dictionary_symbol(symbols, r->d, r->e->name, &r->p);
+    for (uint32_t k = 0; k < 2 * r->sf->n; k++) {
+        if (symbols->v[own[k]].refs > 1)
+            dictionary_symbol(symbols, r->d, own[k], &r->p);
+    }
+    part->p = r->p;
+    if (!knows_texts(r, f))
+        write_ahead(rw, r, b, run, i, next, bytes, part);
+    r->p = part->p;
+    make_scope_refs(r);
+    part->p = r->p;
 }
 
 bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct batch *b, const struct batch_run *run,
@@ -450,7 +582,7 @@ bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct bat
     struct run2 r = {.e = &rw->two, .d = d, .sf = forms_scope(forms, run->scope)};
     const struct batch_block *next = b->blocks + run->first_block, *no_more = next + run->n_blocks;
     const struct sample *samples = b->samples + run->first;
-    struct stamp batch_stamp = stamp_of(b->ts_ms);
+    struct stamp2 batch_stamp = stamp2_of(b->ts_ms);
     uint32_t names = run->scope->names;
     size_t around = (size_t)r.sf->bytes + ENTRY_SLACK;
     uint32_t i = *at;
@@ -484,8 +616,14 @@ bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct bat
         }
 
         uint8_t *p = NULL;
-        if (LIKELY(f->kind == FORM_SERIES && s->side == SIDE_NONE && r.scope_refs))
+        if (UNLIKELY(!r.scope_refs && f->kind == FORM_SERIES))
+            begin_run(rw, &r, b, run, i, next, f, bytes, part);
+        while (LIKELY(f->kind == FORM_SERIES && s->side == SIDE_NONE)) {
             p = write_known(&r, s, f, part, &batch_stamp);
+            if (LIKELY(p) || r.ahead)
+                break;
+            write_ahead(rw, &r, b, run, i, next, bytes, part);
+        }
         if (LIKELY(s->side == SIDE_NONE))
             note_batch_time(part, b->ts_ms);
         part->p = p ? p : write_entry(rw, &r, b, s, f, bytes, part);

@@ -10,12 +10,13 @@
  * Two tables lead to the number of a text:
  *
  *   symbols      of the destination: texts that prepared forms and families hold, each with an id and references
- *   dictionary   of a lane: by_id, an array load for a text that has an id; by_text, the content of the batch
+ *   dictionary   of a lane: by_id, an array load for a text that has an id; by_text, what has none
  *
- * by_text is the truth, and by_id a cache in front of it, so no text stands twice in a message. As long as all texts of
- * a batch came by their ids there is nothing to look for by content, and by_text is not filled; the first text without
- * an id, or one that lost it and may come again under another, fills it. A batch begins with a new generation: what
- * both say from before is not looked at, and nothing is cleared.
+ * A text that is a symbol is found by its id, any other by its content: those that compact forms read where metrics are
+ * interned, exemplars', and symbols that went while the batch was open. A text may become a symbol, stop being one and
+ * become one again under another id, and still stands once: what goes moves from by_id to by_text, and what is new to
+ * by_id is looked for in by_text first. That has few texts or none, so nothing is hashed for a symbol. A batch begins
+ * with a new generation: what both say from before is not looked at, and nothing is cleared.
  *
  *   by_id[id] = generation << 20 | number
  *
@@ -32,6 +33,38 @@
 #include "wire/proto.h"
 
 enum { SLOTS_AT_FIRST = 256 };
+
+/* ---- by content -------------------------------------------------------------------------------------------------- */
+
+static void put_slot(struct symbol_slot *slots, uint32_t mask, uint32_t generation, struct symbol_slot slot)
+{
+    uint32_t at = slot.tag & mask;
+    while (slots[at].value >> SYMBOL_NUMBER_BITS == generation)
+        at = (at + 1) & mask;
+    slots[at] = slot;
+}
+
+static void grow_slots(struct dictionary *d)
+{
+    uint32_t mask = d->mask * 2 + 1;
+    struct symbol_slot *slots = mem_zalloc((mask + (size_t)1) * sizeof(*slots));
+    for (uint32_t i = 0; d->slots && i <= d->mask; i++) {
+        if (d->slots[i].value >> SYMBOL_NUMBER_BITS == d->generation)
+            put_slot(slots, mask, d->generation, d->slots[i]);
+    }
+    free(d->slots);
+    d->slots = slots;
+    d->mask = mask;
+}
+
+/* From here on the text with this number is found by its content. */
+static void index_text(struct dictionary *d, uint64_t hash, uint32_t number)
+{
+    if (++d->n_indexed > d->mask / 2)
+        grow_slots(d);
+    put_slot(d->slots, d->mask, d->generation,
+             (struct symbol_slot){(uint32_t)(hash >> 32), d->generation << SYMBOL_NUMBER_BITS | number});
+}
 
 /* ---- symbols ----------------------------------------------------------------------------------------------------- */
 
@@ -96,16 +129,17 @@ static void drop(struct symbols *s, uint32_t id)
     struct symbol *v = &s->v[id];
     CHECK(map_remove(&s->by_text, v->hash, id));
     s->bytes -= v->n + 1;
-    free(v->text);
-    *v = (struct symbol){.n = s->free_id};
-    s->free_id = id;
     for (int i = 0; i < LANES; i++) {
         struct dictionary *d = s->dictionaries[i];
         if (!d)
             continue;
-        d->lost |= d->by_id[id] >> SYMBOL_NUMBER_BITS == d->generation;
+        if (dictionary_knows(d, id))
+            index_text(d, v->hash, dictionary_number(d, id));
         d->by_id[id] = 0;
     }
+    free(v->text);
+    *v = (struct symbol){.n = s->free_id};
+    s->free_id = id;
 }
 
 void symbols_ref(struct symbols *s, uint32_t id)
@@ -150,7 +184,7 @@ void symbols_clear(struct symbols *s)
         if (s->dictionaries[i]) {
             free(s->dictionaries[i]->by_id);
             s->dictionaries[i]->by_id = NULL;
-            s->dictionaries[i]->lost = true;
+            s->dictionaries[i]->all_lost = true;
         }
     }
 }
@@ -202,7 +236,8 @@ void dictionary_restart(const struct symbols *s, struct dictionary *d, const uin
 {
     d->base = base;
     d->n = 0;
-    d->by_content = d->lost = false;
+    d->n_indexed = 0;
+    d->all_lost = false;
     if (++d->generation < SYMBOL_GENERATIONS)
         return;
     d->generation = 1;
@@ -211,38 +246,19 @@ void dictionary_restart(const struct symbols *s, struct dictionary *d, const uin
         memset(d->by_id, 0, s->cap * sizeof(*d->by_id));
 }
 
-static void put_slot(struct symbol_slot *slots, uint32_t mask, uint32_t generation, struct symbol_slot slot)
-{
-    uint32_t at = slot.tag & mask;
-    while (slots[at].value >> SYMBOL_NUMBER_BITS == generation)
-        at = (at + 1) & mask;
-    slots[at] = slot;
-}
-
-static void grow_slots(struct dictionary *d)
-{
-    uint32_t mask = d->mask * 2 + 1;
-    struct symbol_slot *slots = mem_zalloc((mask + (size_t)1) * sizeof(*slots));
-    for (uint32_t i = 0; d->slots && i <= d->mask; i++) {
-        if (d->slots[i].value >> SYMBOL_NUMBER_BITS == d->generation)
-            put_slot(slots, mask, d->generation, d->slots[i]);
-    }
-    free(d->slots);
-    d->slots = slots;
-    d->mask = mask;
-}
-
-static uint32_t append(struct dictionary *d, struct str text, uint8_t **p)
+static uint32_t append(struct dictionary *d, struct str text, uint8_t **out)
 {
     uint32_t number = d->n++;
+    uint8_t *p = *out;
     CHECK(number < 1u << SYMBOL_NUMBER_BITS);
-    *(*p)++ = 0x22;
-    *p = proto_put_varint(*p, text.n);
-    d->places = mem_grow(d->places, &d->cap_places, number + 1, sizeof(*d->places));
-    d->places[number] = (struct symbol_place){(uint32_t)(*p - d->base), (uint32_t)text.n};
+    if (UNLIKELY(number >= d->cap_places))
+        d->places = mem_grow(d->places, &d->cap_places, number + 1, sizeof(*d->places));
+    *p++ = 0x22;
+    p = LIKELY(text.n < 128) ? (*p = (uint8_t)text.n, p + 1) : proto_put_varint(p, text.n);
+    d->places[number] = (struct symbol_place){(uint32_t)(p - d->base), (uint32_t)text.n};
     if (text.n)
-        memcpy(*p, text.p, text.n);
-    *p += text.n;
+        memcpy(p, text.p, text.n);
+    *out = p + text.n;
     return number;
 }
 
@@ -252,37 +268,46 @@ static bool is_at(const struct dictionary *d, uint32_t number, struct str text)
     return at.n == text.n && memcmp(d->base + at.at, text.p, at.n) == 0;
 }
 
-static void index_text(struct dictionary *d, uint64_t hash, uint32_t number)
+/* 0: not found by content. The empty text never is. */
+static uint32_t find_content(const struct dictionary *d, struct str text, uint64_t hash)
 {
-    if (number > d->mask / 2)
-        grow_slots(d);
-    put_slot(d->slots, d->mask, d->generation,
-             (struct symbol_slot){(uint32_t)(hash >> 32), d->generation << SYMBOL_NUMBER_BITS | number});
+    uint32_t tag = (uint32_t)(hash >> 32);
+    for (uint32_t at = tag & d->mask;; at = (at + 1) & d->mask) {
+        struct symbol_slot slot = d->slots[at];
+        uint32_t number = slot.value & SYMBOL_NUMBER_MASK;
+        if (slot.value >> SYMBOL_NUMBER_BITS != d->generation)
+            return 0;
+        if (slot.tag == tag && is_at(d, number, text))
+            return number;
+    }
 }
 
-static void begin_content(struct dictionary *d)
+static void index_all(struct dictionary *d)
 {
-    d->by_content = true;
+    d->all_lost = false;
     for (uint32_t i = 1; i < d->n; i++)
         index_text(d, hash_bytes(dictionary_text_of(d, i)), i);
 }
 
-uint32_t dictionary_text(struct dictionary *d, struct str text, uint64_t hash, uint8_t **p)
+static uint32_t append_text(struct dictionary *d, struct str text, uint8_t **p)
 {
-    if (!d->by_content)
-        begin_content(d);
-    uint32_t tag = (uint32_t)(hash >> 32);
-    for (uint32_t at = tag & d->mask;; at = (at + 1) & d->mask) {
-        struct symbol_slot slot = d->slots[at];
-        uint32_t number = slot.value & ((1u << SYMBOL_NUMBER_BITS) - 1);
-        if (slot.value >> SYMBOL_NUMBER_BITS != d->generation)
-            break;
-        if (slot.tag == tag && is_at(d, number, text))
-            return number;
-    }
     if (d->n == 0)
         append(d, STR(""), p);
-    uint32_t number = append(d, text, p);
+    return append(d, text, p);
+}
+
+uint32_t dictionary_text(const struct symbols *s, struct dictionary *d, struct str text, uint8_t **p)
+{
+    uint64_t hash = hash_bytes(text);
+    uint32_t id = map_find(&s->by_text, hash, symbol_eq, &(struct symbol_key){s, text});
+    if (id != MAP_NONE)
+        return dictionary_symbol(s, d, id, p);
+    if (UNLIKELY(d->all_lost))
+        index_all(d);
+    uint32_t number = find_content(d, text, hash);
+    if (number)
+        return number;
+    number = append_text(d, text, p);
     index_text(d, hash, number);
     return number;
 }
@@ -291,14 +316,11 @@ uint32_t dictionary_symbol_slow(const struct symbols *s, struct dictionary *d, u
 {
     const struct symbol *v = &s->v[id];
     struct str text = str_from(v->text, v->n);
-    uint32_t number;
-    if (d->by_content || d->lost) {
-        number = dictionary_text(d, text, v->hash, p);
-    } else {
-        if (d->n == 0)
-            append(d, STR(""), p);
-        number = append(d, text, p);
-    }
+    if (UNLIKELY(d->all_lost))
+        index_all(d);
+    uint32_t number = d->n_indexed ? find_content(d, text, v->hash) : 0;
+    if (number == 0)
+        number = append_text(d, text, p);
     d->by_id[id] = d->generation << SYMBOL_NUMBER_BITS | number;
     return number;
 }

@@ -13,6 +13,7 @@
 enum {
     SYMBOL_NUMBER_BITS = 20, /* a batch of 1 MiB has fewer symbols */
     SYMBOL_GENERATIONS = 1 << (32 - SYMBOL_NUMBER_BITS),
+    SYMBOL_NUMBER_MASK = (1 << SYMBOL_NUMBER_BITS) - 1,
     SYMBOL_HEAD_MAX = 1 + 5, /* tag and length of a symbol in a message */
     SYMBOL_REF_MAX = 3,      /* a number as varint */
 };
@@ -37,9 +38,9 @@ struct dictionary {
         uint32_t tag;   /* upper half of the hash */
         uint32_t value; /* generation and number; of another generation: empty */
     } * slots;
-    uint32_t mask;   /* slots - 1 */
-    bool by_content; /* the slots are in use for this batch */
-    bool lost;       /* a text of this batch has no id any more */
+    uint32_t mask;      /* slots - 1 */
+    uint32_t n_indexed; /* slots in use for this batch */
+    bool all_lost;      /* no text of this batch has an id any more, and the slots do not know them yet */
 };
 
 struct symbols {
@@ -67,20 +68,22 @@ struct dictionary *symbols_dictionary(struct symbols *s, uint32_t lane);
 /* An empty batch at base. */
 void dictionary_restart(const struct symbols *s, struct dictionary *d, const uint8_t *base);
 /* The number of a text, which is written at *p if the batch does not have it: n + SYMBOL_HEAD_MAX bytes are free. */
-uint32_t dictionary_text(struct dictionary *d, struct str text, uint64_t hash, uint8_t **p);
+uint32_t dictionary_text(const struct symbols *s, struct dictionary *d, struct str text, uint8_t **p);
 uint32_t dictionary_symbol_slow(const struct symbols *s, struct dictionary *d, uint32_t id, uint8_t **p);
-
-static inline uint32_t dictionary_symbol(const struct symbols *s, struct dictionary *d, uint32_t id, uint8_t **p)
-{
-    uint32_t known = d->by_id[id];
-    if (LIKELY(known >> SYMBOL_NUMBER_BITS == d->generation))
-        return known & ((1u << SYMBOL_NUMBER_BITS) - 1);
-    return dictionary_symbol_slow(s, d, id, p);
-}
 
 static inline bool dictionary_knows(const struct dictionary *d, uint32_t id)
 {
     return d->by_id[id] >> SYMBOL_NUMBER_BITS == d->generation;
+}
+
+static inline uint32_t dictionary_number(const struct dictionary *d, uint32_t id)
+{
+    return d->by_id[id] & SYMBOL_NUMBER_MASK;
+}
+
+static inline uint32_t dictionary_symbol(const struct symbols *s, struct dictionary *d, uint32_t id, uint8_t **p)
+{
+    return LIKELY(dictionary_knows(d, id)) ? dictionary_number(d, id) : dictionary_symbol_slow(s, d, id, p);
 }
 
 static inline struct str dictionary_text_of(const struct dictionary *d, uint32_t number)

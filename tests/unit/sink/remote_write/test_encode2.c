@@ -47,12 +47,12 @@ static void bytes_of_a_message(void **state)
     struct batch b = {.ts_ms = 1000, .samples = samples, .n_samples = 2};
     append(&h, &b, &(struct batch_run){.scope = s});
     static const uint8_t want[] = {
-        0x22, 0,                                                                                   /* "" */
-        0x22, 8,  '_',  '_', 'n',  'a',  'm',  'e',  '_',  '_',                                    /* 1 */
-        0x22, 3,  'j',  'o', 'b',  0x22, 1,    'j',  0x22, 2,   'u', 'p',                          /* 2, 3, 4 */
-        0x2a, 20, 0x12, 12,  0x09, 0,    0,    0,    0,    0,   0,   0xf0, 0x3f, 0x10, 0xe8, 0x07, /* 1 @ 1000 */
-        0x0a, 4,  1,    4,   2,    3,                                         /* __name__=up, job=j */
-        0x2a, 11, 0x12, 3,   0x10, 0xe8, 0x07, 0x0a, 4,    1,   4,   2,    3, /* 0 @ 1000 */
+        0x22, 0,                                                                /* "" */
+        0x22, 8,  '_',  '_', 'n', 'a',  'm', 'e',  '_',  '_',                   /* 1 */
+        0x22, 3,  'j',  'o', 'b', 0x22, 1,   'j',  0x22, 2,   'u',  'p',        /* 2, 3, 4 */
+        0x2a, 20, 0x0a, 4,   1,   4,    2,   3,    0x12, 12,  0x10, 0xe8, 0x07, /* __name__=up, job=j, @ 1000 */
+        0x09, 0,  0,    0,   0,   0,    0,   0xf0, 0x3f,                        /* 1 */
+        0x2a, 11, 0x0a, 4,   1,   4,    2,   3,    0x12, 3,   0x10, 0xe8, 0x07, /* 0 */
     };
     struct spool_lane *l = &h.spool->lanes[0];
     assert_int_equal(l->n, sizeof(want));
@@ -396,6 +396,272 @@ static void every_request_stands_alone(void **state)
     harness_free(&h);
 }
 
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
+
+static void refer(struct harness *h, uint32_t metric, int n)
+{
+    struct intern_view view = intern_view(h->intern);
+    for (; n > 0; n--)
+        intern_ref(&view, metric);
+    for (; n < 0; n++)
+        intern_unref(&view, metric);
+}
+
+/* With FORM_SHARED_BY references a metric has a form with symbols, with none a compact one. */
+static uint32_t metric_with_refs(struct harness *h, struct scope *s, const char *labels, int refs)
+{
+    uint32_t id = metric_of(h, labels_of(&h->arena, labels), s->names);
+    refer(h, id, refs);
+    return id;
+}
+
+/* Counts texts until the next series, whose own texts are not looked at. */
+static uint32_t texts_in_front(struct proto_reader *r)
+{
+    struct proto_field f;
+    uint32_t n = 0;
+    while (proto_next(r, &f) == OK && f.number == 4)
+        n++;
+    return n;
+}
+
+/* All texts of a page in front of its first series, and of the next scope's page what is its own alone. */
+static void texts_stand_in_front_of_a_page(void **state)
+{
+    (void)state;
+    struct harness h = harness_of(REMOTE_WRITE_PROTOCOL_2);
+    enum { N = 20 };
+    struct scope *scopes[] = {scope_get(h.scopes, labels_of(&h.arena, "instance=a,job=j")),
+                              scope_get(h.scopes, labels_of(&h.arena, "instance=b,job=j"))};
+    struct sample samples[N];
+    struct batch_block blocks[N];
+    for (uint32_t i = 0; i < N; i++) {
+        const char *text = arena_printf(&h.arena, "# HELP m%u Of %u.\n# TYPE m%u gauge\n", i, i, i);
+        blocks[i] = (struct batch_block){i, comments_of(&h, text, EXPOSITION_TEXT)};
+        text = arena_printf(&h.arena, "__name__=m%u,k=v%u", i, i);
+        samples[i] = (struct sample){metric_with_refs(&h, scopes[0], text, FORM_SHARED_BY), SIDE_NONE, i};
+    }
+    /* The first batch makes the forms. */
+    for (int round = 0; round < 3; round++) {
+        struct batch b = {.samples = samples, .n_samples = N, .blocks = blocks, .n_blocks = N};
+        append(&h, &b, &(struct batch_run){.scope = scopes[round / 2]});
+        if (round == 0)
+            spool_lane_seal(&h.spool->lanes[0]);
+    }
+    struct spool_lane *l = &h.spool->lanes[0];
+    struct proto_reader r = proto_read(str_from((const char *)l->room, l->n));
+    assert_int_equal(texts_in_front(&r), 2 + 4 + 1 + 3 * N); /* "", __name__, the scope's, k, and name, value, help */
+    for (int i = 1; i < N; i++)
+        assert_int_equal(texts_in_front(&r), 0);
+    assert_int_equal(texts_in_front(&r), 1); /* instance */
+    struct message_read m = open_batch(&h);
+    for (int i = 0; i < 2 * N; i++) {
+        struct decoded d;
+        assert_true(message_next(&m, &d));
+        AUTO_BUF text = {0}, want = {0};
+        labels_print(d.labels, &text);
+        buf_printf(&want, "{__name__=\"m%d\", instance=\"%c\", job=\"j\", k=\"v%d\"}", i % N, 'a' + i / N, i % N);
+        assert_str(buf_view(&text), buf_view(&want));
+        assert_int_equal(d.bits, bits_of(i % N));
+        assert_str_c(d.help, arena_printf(&h.arena, "Of %d.", i % N));
+    }
+    assert_end(&m);
+    scope_unref(h.scopes, scopes[0]);
+    scope_unref(h.scopes, scopes[1]);
+    harness_free(&h);
+}
+
+/* The same text in one batch with an id, without one, and with another: the decoder sees it once. */
+static void a_text_that_gains_and_loses_its_id_stands_once(void **state)
+{
+    (void)state;
+    struct harness h = harness_of(REMOTE_WRITE_PROTOCOL_2);
+    struct scope *s = scope_get(h.scopes, labels_of(&h.arena, "job=j"));
+    for (int round = 0; round < 9; round++) {
+        static const int refs_of[] = {FORM_SHARED_BY, 0, 0};
+        int refs = refs_of[round % 3];
+        const char *text = arena_printf(&h.arena, "__name__=m,k=v,r=%d", round);
+        struct sample samples[] = {{metric_with_refs(&h, s, text, refs), SIDE_NONE, round},
+                                   {metric_with_refs(&h, s, text, 0), SIDE_NONE, round}};
+        struct batch b = {.samples = samples, .n_samples = 2};
+        append(&h, &b, &(struct batch_run){.scope = s});
+        refer(&h, samples[0].metric, -refs);
+        intern_sweep(h.intern);
+        if (round == 4)
+            harness_reset(&h, no_labels, NULL);
+    }
+    struct message_read m = open_batch(&h);
+    for (int i = 0; i < 18; i++) {
+        struct decoded d;
+        assert_true(message_next(&m, &d));
+        assert_str_c(labels_get(d.labels, LABEL_NAME), "m");
+        assert_str_c(labels_get(d.labels, STR("k")), "v");
+        assert_str_c(labels_get(d.labels, STR("r")), arena_printf(&h.arena, "%d", i / 2));
+        assert_str_c(labels_get(d.labels, STR("job")), "j");
+    }
+    assert_end(&m);
+    scope_unref(h.scopes, s);
+    harness_free(&h);
+}
+
+/* ---- random pages ------------------------------------------------------------------------------------------------ */
+
+enum { PAGE_MAX = 120, PAGE_NAMES = 12, PAGE_VALUES = 6, PAGE_SCOPES = 4 };
+
+/* What a decoder is to find. */
+struct expected {
+    int name, value, scope;
+    uint64_t bits;
+    int64_t ts_ms;
+    bool said;
+};
+
+struct pages {
+    struct harness *h;
+    struct unit_random *r;
+    struct scope *scopes[PAGE_SCOPES];
+    int refs[PAGE_NAMES][PAGE_VALUES];
+    struct expected v[1 << 12];
+    uint32_t n;
+};
+
+/* Values that other texts of the message are, too. */
+static const char *page_value(struct pages *w, int value)
+{
+    static const char *const some[] = {"a0", "Of n1.", "n2", "instance"};
+    return value < (int)COUNT_OF(some) ? some[value] : arena_printf(&w->h->arena, "v%d", value);
+}
+
+static uint32_t page_metric(struct pages *w, int name, int value)
+{
+    const char *text = arena_printf(&w->h->arena, "__name__=n%d,k=%s", name, page_value(w, value));
+    return metric_of(w->h, labels_of(&w->h->arena, text), w->scopes[0]->names);
+}
+
+static uint32_t page_comments(struct pages *w, int first, int n)
+{
+    const char *text = "";
+    for (int i = 0; i < n; i++)
+        text = arena_printf(&w->h->arena, "%s# HELP n%d Of n%d.\n# TYPE n%d gauge\n", text, first + i, first + i,
+                            first + i);
+    struct str raw = str_c(text);
+    uint32_t id = intern_find(w->h->intern, intern_hash(raw), raw, 0);
+    return id != METRIC_NONE ? id : comments_of(w->h, text, EXPOSITION_TEXT);
+}
+
+/* Families in order, some left out, some with their block, some under another's. */
+static void page_append(struct pages *w)
+{
+    struct sample samples[PAGE_MAX];
+    struct sample_side sides[PAGE_MAX];
+    struct batch_block blocks[PAGE_MAX];
+    struct batch b = {.ts_ms = TS + w->n, .samples = samples, .blocks = blocks, .sides = sides};
+    int scope = (int)unit_random_below(w->r, PAGE_SCOPES), from = 0, said = 0;
+    for (int name = 0; name < PAGE_NAMES; name++) {
+        if (unit_random_below(w->r, 4) == 0)
+            continue;
+        if (unit_random_below(w->r, 4)) {
+            said = (int)unit_random_below(w->r, 4);
+            from = name - (int)unit_random_below(w->r, (uint64_t)(said < name ? said : name) + 1);
+            blocks[b.n_blocks++] = (struct batch_block){b.n_samples, said ? page_comments(w, from, said) : METRIC_NONE};
+        }
+        for (int n = (int)unit_random_below(w->r, 5); n > 0; n--) {
+            int value = (int)unit_random_below(w->r, PAGE_VALUES);
+            struct sample s = {page_metric(w, name, value), SIDE_NONE, (double)unit_random_below(w->r, 3)};
+            if (unit_random_below(w->r, 10) == 0) {
+                s.side = b.n_sides;
+                sides[b.n_sides++] = (struct sample_side){TS - 5, TS - 9, SIDE_NONE, 0, 0};
+            }
+            samples[b.n_samples++] = s;
+            w->v[w->n++] = (struct expected){name,
+                                             value,
+                                             scope,
+                                             bits_of(s.value),
+                                             s.side == SIDE_NONE ? b.ts_ms : TS - 5,
+                                             name >= from && name < from + said};
+        }
+    }
+    append(w->h, &b, &(struct batch_run){.scope = w->scopes[scope]});
+}
+
+static void page_check(struct pages *w, struct str message, uint32_t *next)
+{
+    struct message_read m = {.r = proto_read(message), .arena = &w->h->arena};
+    struct decoded d;
+    while (message_next(&m, &d)) {
+        assert_true(*next < w->n);
+        const struct expected *e = &w->v[(*next)++];
+        AUTO_BUF text = {0}, want = {0};
+        labels_print(d.labels, &text);
+        buf_printf(&want, "{__name__=\"n%d\", instance=\"a%d\", job=\"j\", k=\"%s\"}", e->name, e->scope,
+                   page_value(w, e->value));
+        assert_str(buf_view(&text), buf_view(&want));
+        assert_int_equal(d.bits, e->bits);
+        assert_int_equal(d.ts_ms, e->ts_ms);
+        assert_int_equal(d.type, e->said ? TYPE_GAUGE : 0);
+        assert_str_c(d.help, e->said ? arena_printf(&w->h->arena, "Of n%d.", e->name) : "");
+    }
+}
+
+/* References come and go, and what has none is swept. */
+static void page_refer(struct pages *w)
+{
+    for (int name = 0; name < PAGE_NAMES; name++) {
+        for (int value = 0; value < PAGE_VALUES; value++) {
+            if (unit_random_below(w->r, 3))
+                continue;
+            uint32_t id = page_metric(w, name, value);
+            refer(w->h, id, -w->refs[name][value]);
+            w->refs[name][value] = unit_random_below(w->r, 3) ? FORM_SHARED_BY : 0;
+            refer(w->h, id, w->refs[name][value]);
+        }
+    }
+    if (unit_random_below(w->r, 2))
+        intern_sweep(w->h->intern);
+}
+
+static void random_pages_round(struct unit_random *r)
+{
+    struct harness h = harness_of(REMOTE_WRITE_PROTOCOL_2);
+    struct pages *w = NEW(struct pages);
+    *w = (struct pages){.h = &h, .r = r};
+    h.spool->room_bytes = h.spool->max_raw_bytes = unit_random_below(r, 2) ? 3000 : 100000;
+    h.config->queue.max_samples_per_send = h.spool->max_samples = unit_random_below(r, 2) ? 20 : 1000;
+    for (int i = 0; i < PAGE_SCOPES; i++)
+        w->scopes[i] = scope_get(h.scopes, labels_of(&h.arena, arena_printf(&h.arena, "instance=a%d,job=j", i)));
+    for (int i = 0; i < 40; i++) {
+        page_refer(w);
+        for (uint64_t n = unit_random_below(r, 4); n > 0 && w->n + PAGE_MAX < COUNT_OF(w->v); n--)
+            page_append(w);
+        if (unit_random_below(r, 10) == 0)
+            harness_reset(&h, no_labels, NULL);
+        if (unit_random_below(r, 10) == 0)
+            spool_lane_seal(&h.spool->lanes[0]);
+    }
+    spool_lane_seal(&h.spool->lanes[0]);
+    struct spool_lane *l = &h.spool->lanes[0];
+    uint32_t next = 0;
+    for (uint32_t i = l->first_sealed; i < l->n_sealed; i++) {
+        AUTO_BUF raw = {0};
+        const struct spool_request *q = &l->sealed[i]->request;
+        assert_int_equal(compress_decode(&h.spool->compressor, COMPRESS_SNAPPY, q->body, q->raw_bytes, &raw), OK);
+        page_check(w, buf_view(&raw), &next);
+    }
+    assert_int_equal(next, w->n);
+    for (int i = 0; i < PAGE_SCOPES; i++)
+        scope_unref(h.scopes, w->scopes[i]);
+    free(w);
+    harness_free(&h);
+}
+
+static void random_pages_against_the_plain_way(void **state)
+{
+    (void)state;
+    struct unit_random r = unit_random_new();
+    for (int i = 0; i < 60; i++)
+        random_pages_round(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +673,9 @@ int main(void)
         cmocka_unit_test(rich_in_1_as_configured),
         cmocka_unit_test(the_same_in_1),
         cmocka_unit_test(every_request_stands_alone),
+        cmocka_unit_test(texts_stand_in_front_of_a_page),
+        cmocka_unit_test(a_text_that_gains_and_loses_its_id_stands_once),
+        cmocka_unit_test(random_pages_against_the_plain_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
