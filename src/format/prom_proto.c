@@ -17,9 +17,8 @@
  * eight bytes of the bound change. Where the reader said what to expect, the parts are compared with that instead, and
  * nothing is made. A family that is as expected was found good before.
  *
- * The predict functions are the way of nearly all entries: a family's head, and a metric but for its value, compared as
- * they stand. They leave the cursor in NEXT_METRIC, of which they know one thing more than the rest: in a family that
- * was predicted nothing stands but metrics up to its end. What they do not take is left to prom_proto_next untouched.
+ * The predict functions (prom_proto_predict.c) leave the cursor where prom_proto_next goes on from: what they do not
+ * take is untouched, or has only been read.
  *
  * Where the original (3.15, model/textparse/protobufparse.go) loses something, leadline does not: an untyped metric
  * without a value field is 0 and not the value of the untyped metric before; of several native histograms in one family
@@ -40,7 +39,14 @@
 #include "format/prom_proto_int.h"
 #include "wire/proto.h"
 
-enum { NEXT_METRIC = PROM_PROTO_AT_METRIC, NEXT_FAMILY, START_METRIC, FIELDS, AFTER_NATIVE, CONVERT };
+enum {
+    NEXT_METRIC = PROM_PROTO_AT_METRIC,
+    NEXT_FAMILY = PROM_PROTO_AT_FAMILY,
+    START_METRIC,
+    FIELDS,
+    AFTER_NATIVE,
+    CONVERT
+};
 enum { FIELD_COUNT, FIELD_SUM, FIELD_POINT };
 
 #define SEPARATOR    '\xff'
@@ -112,32 +118,6 @@ static enum err family_message(struct prom_proto *p, struct str *out, struct dia
     return OK;
 }
 
-/* Whether a metric in the usual encoding stands at `at`: its tag, and a length of one or two bytes. */
-static inline bool metric_at(const uint8_t *at, const uint8_t *end, struct str *out)
-{
-    size_t n, head = 2;
-    if (end - at < 3 || at[0] != PROM_PROTO_METRIC_TAG)
-        return false;
-    n = at[1];
-    if (n >= 128) {
-        if (at[2] >= 128)
-            return false;
-        n = (n & 127) | (size_t)at[2] << 7;
-        head = 3;
-    }
-    *out = str_from((const char *)at + head, n);
-    return n <= (size_t)(end - at) - head;
-}
-
-/* Where the metrics end that stand behind each other without anything else. */
-static const uint8_t *skip_metrics(const uint8_t *at, const uint8_t *end)
-{
-    struct str metric;
-    while (metric_at(at, end, &metric))
-        at = (const uint8_t *)metric.p + metric.n;
-    return at;
-}
-
 static void note_metric(struct prom_proto *p, const struct wire *w, const uint8_t *tag)
 {
     if (!p->metric)
@@ -159,7 +139,7 @@ static enum err read_family(struct prom_proto *p, struct str bytes, struct diag 
     p->type = 0;
     for (;;) {
         const uint8_t *from = w.p;
-        w.p = skip_metrics(w.p, w.end);
+        w.p = prom_proto_skip_metrics(w.p, w.end);
         if (w.p != from)
             note_metric(p, &w, from);
         if ((err = wire_next(&w)))
@@ -191,72 +171,11 @@ static enum err read_family(struct prom_proto *p, struct str bytes, struct diag 
     return err == ERR_EOF ? OK : err;
 }
 
-/* How to recognize a metric that is its labels and a value (prom_proto_predict_series). */
-static uint8_t value_tag(int32_t type)
-{
-    static const uint8_t tags[MT_END] = {[MT_COUNTER] = 0x1a, [MT_GAUGE] = 0x12, [MT_UNTYPED] = 0x2a};
-    return type < 0 || type >= MT_END ? 0 : tags[type];
-}
-
-/* A length in one or two bytes. */
-static inline bool short_length(const uint8_t **at, const uint8_t *end, size_t *n)
-{
-    const uint8_t *p = *at;
-    if (end - p < 2 || (p[0] >= 128 && p[1] >= 128))
-        return false;
-    bool two = p[0] >= 128;
-    *n = two ? (p[0] & 127u) | (size_t)p[1] << 7 : p[0];
-    *at = p + 1 + two;
-    return *n <= (size_t)(end - *at);
-}
-
-/* In the raw of a family: where name and help lie, and its type. False: it has a unit, or does not fit. */
-static inline bool split_family_raw(struct str raw, struct str *name, struct str *help, uint8_t *type)
-{
-    const uint8_t *at = (const uint8_t *)raw.p, *end = at + raw.n;
-    if (raw.n < 6 || *at++ != 0x0a || !short_length(&at, end, &name->n))
-        return false;
-    name->p = (const char *)at;
-    at += name->n;
-    if (at == end || *at++ != 0x12 || !short_length(&at, end, &help->n))
-        return false;
-    help->p = (const char *)at;
-    at += help->n;
-    if (end - at != 2 || at[0] != 0x18)
-        return false;
-    *type = at[1];
-    return true;
-}
-
-bool prom_proto_predict_family(struct prom_proto *p, struct str raw)
-{
-    const uint8_t *at = p->p, *end;
-    struct str name, help;
-    uint8_t type;
-    size_t n;
-    if (p->state == NEXT_METRIC ? p->metric != p->family_end : p->state != NEXT_FAMILY)
-        return false;
-    if (!short_length(&at, p->end, &n) || n <= raw.n || memcmp(at, raw.p, raw.n) != 0)
-        return false;
-    end = at + n;
-    if (!split_family_raw(raw, &name, &help, &type) || skip_metrics(at + raw.n, end) != end)
-        return false;
-    p->name = str_from((const char *)at + (name.p - raw.p), name.n);
-    p->help = str_from((const char *)at + (help.p - raw.p), help.n);
-    p->unit = STR("");
-    p->type = type;
-    p->value_tag = value_tag(type);
-    p->metric = at + raw.n;
-    p->p = p->family_end = end;
-    p->state = NEXT_METRIC;
-    return true;
-}
-
 /* Reads the next metric of the family; ERR_EOF: there is none. */
 static enum err next_metric(struct prom_proto *p, struct diag *d)
 {
     struct str metric;
-    if (metric_at(p->metric, p->family_end, &metric)) {
+    if (prom_proto_metric_at(p->metric, p->family_end, &metric)) {
         p->metric = (const uint8_t *)metric.p + metric.n;
         return prom_proto_metric(p, metric, d);
     }
@@ -351,7 +270,7 @@ static enum err next_family(struct prom_proto *p, struct diag *d)
         if (err)
             return err;
     }
-    p->value_tag = value_tag(p->type);
+    p->value_tag = prom_proto_value_tag(p->type);
     return next_metric(p, d);
 }
 
@@ -609,32 +528,48 @@ static void simple_series(struct prom_proto *p, struct prom_proto_entry *out)
     p->state = NEXT_METRIC;
 }
 
-/* The next series of a summary or classic histogram. */
+/* A series of a summary or classic histogram. */
+struct field {
+    struct str suffix;
+    char kind;
+    bool done; /* no other behind it */
+    double bound, value;
+    struct str exemplar;
+};
+
+/* The next one. */
+static inline __attribute__((always_inline)) struct field field_of(const struct prom_proto *p)
+{
+    bool histogram = is_histogram(p);
+    size_t i = (size_t)p->field - FIELD_POINT;
+    if (p->field == FIELD_COUNT)
+        return (struct field){.suffix = STR("_count"), .kind = BOUND_NONE, .value = p->count};
+    if (p->field == FIELD_SUM)
+        return (struct field){
+            .suffix = STR("_sum"), .kind = BOUND_NONE, .value = p->sum, .done = !histogram && p->n_points == 0};
+    struct field f = {.bound = INFINITY, .value = p->count};
+    if (LIKELY(i < p->n_points))
+        f = (struct field){.bound = p->points[i].at, .value = p->points[i].value, .exemplar = p->points[i].exemplar};
+    f.suffix = histogram ? STR("_bucket") : STR("");
+    f.kind = histogram ? BOUND_LE : BOUND_QUANT;
+    f.done = histogram ? f.bound == INFINITY : i + 1 == p->n_points;
+    return f;
+}
+
+static inline void pass_field(struct prom_proto *p, const struct field *f)
+{
+    p->field++;
+    if (f->done)
+        p->state = is_histogram(p) && p->options.convert_classic && !p->is_native ? CONVERT : NEXT_METRIC;
+}
+
 static void field_series(struct prom_proto *p, struct prom_proto_entry *out)
 {
-    bool histogram = is_histogram(p), done = false;
-    size_t i = (size_t)p->field - FIELD_POINT;
-    struct prom_proto_point rest = {.at = INFINITY, .value = p->count};
-    const struct prom_proto_point *point = NULL;
-    if (p->field == FIELD_COUNT) {
-        new_entry(p, PROM_PROTO_SERIES, STR("_count"), BOUND_NONE, 0, false, out);
-    } else if (p->field == FIELD_SUM) {
-        new_entry(p, PROM_PROTO_SERIES, STR("_sum"), BOUND_NONE, 0, false, out);
-        done = !histogram && p->n_points == 0;
-    } else {
-        point = i < p->n_points ? &p->points[i] : &rest;
-        done = histogram ? point->at == INFINITY : i + 1 == p->n_points;
-        if (histogram)
-            new_entry(p, PROM_PROTO_SERIES, STR("_bucket"), BOUND_LE, point->at, i > 0, out);
-        else
-            new_entry(p, PROM_PROTO_SERIES, STR(""), BOUND_QUANT, point->at, i > 0, out);
-    }
-    out->value = point ? point->value : p->field == FIELD_COUNT ? p->count : p->sum;
-    if (point && point != &rest)
-        add_exemplar(p, point->exemplar, out);
-    p->field++;
-    if (done)
-        p->state = histogram && p->options.convert_classic && !p->is_native ? CONVERT : NEXT_METRIC;
+    struct field f = field_of(p);
+    new_entry(p, PROM_PROTO_SERIES, f.suffix, f.kind, f.bound, p->field > FIELD_POINT, out);
+    out->value = f.value;
+    add_exemplar(p, f.exemplar, out);
+    pass_field(p, &f);
 }
 
 static void start_fields(struct prom_proto *p)
@@ -761,6 +696,45 @@ static bool start_metric(struct prom_proto *p, struct prom_proto_entry *out, enu
     if (swallowed)
         p->state = CONVERT;
     return false;
+}
+
+/* Up to the fields of the next metric; false: it cannot be read, or is another kind of metric. */
+static bool reach_fields(struct prom_proto *p)
+{
+    const uint8_t *metric = p->metric;
+    if (p->state == NEXT_METRIC) {
+        if (metric == p->family_end || next_metric(p, NULL) != OK) {
+            p->metric = metric; /* prom_proto_next says what is wrong */
+            return false;
+        }
+        p->state = START_METRIC;
+    }
+    if (p->state == START_METRIC) {
+        bool histogram = is_histogram(p);
+        p->is_native = histogram && is_native(p);
+        if ((p->type != MT_SUMMARY && !histogram) || p->is_native || (histogram && p->options.convert_classic))
+            return false;
+        start_fields(p);
+    }
+    return p->state == FIELDS;
+}
+
+bool prom_proto_predict_field(struct prom_proto *p, struct str raw, double *value, int64_t *start_ms)
+{
+    if (UNLIKELY(p->state != FIELDS) && !reach_fields(p))
+        return false;
+    struct field f = field_of(p);
+    p->expect = raw;
+    if (p->ts_ms || (f.exemplar.p && p->options.exemplars))
+        return false;
+    if (!(LIKELY(f.kind == BOUND_LE) ? is_expected(p, STR("_bucket"), BOUND_LE, f.bound)
+                                     : is_expected(p, f.suffix, f.kind, f.bound)))
+        return false;
+    *value = f.value;
+    *start_ms = p->start_ms;
+    p->bound = 0;
+    pass_field(p, &f);
+    return true;
 }
 
 enum err prom_proto_next(struct prom_proto *p, struct prom_proto_entry *out, struct diag *d)

@@ -126,11 +126,8 @@ void prom_proto_release(struct prom_proto *p);
  * every encoder writes it. False: nothing happened, and that proves nothing. */
 bool prom_proto_predict_family(struct prom_proto *p, struct str raw);
 
-/* The same of a SERIES of a counter, gauge or untyped metric that has nothing but labels and a value:
- *
- *   raw        b 0xff 0   labels
- *   the body   0x22 n     labels   tag 9 9 <8 bytes: the value> */
-static inline bool prom_proto_predict_series(struct prom_proto *p, struct str raw, double *value);
+/* The same of a SERIES without a timestamp and without exemplars; *start_ms: 0 is not said. */
+static inline bool prom_proto_predict_series(struct prom_proto *p, struct str raw, double *value, int64_t *start_ms);
 
 /* What the next entry probably is: the raw of one that was yielded before. A hint: it saves work when it is right. */
 static inline void prom_proto_expect(struct prom_proto *p, struct str raw)
@@ -156,39 +153,54 @@ void prom_proto_family(struct str raw, struct family *out);
 
 /* ---- the fast way, here to be part of its caller's loop ---- */
 
-#define PROM_PROTO_AT_METRIC   0 /* state: of the family's next metric nothing has been read */
+enum { PROM_PROTO_AT_METRIC, PROM_PROTO_AT_FAMILY }; /* state: of the next one nothing has been read */
+
 #define PROM_PROTO_METRIC_TAG  0x22
 #define PROM_PROTO_VALUE_BYTES 11u /* tag and length of Counter, Gauge or Untyped; tag of `value` and eight bytes */
 
-static inline bool prom_proto_predict_series(struct prom_proto *p, struct str raw, double *value)
+static inline double prom_proto_double(const uint8_t *at)
+{
+    uint64_t bits;
+    double value;
+    memcpy(&bits, at, sizeof(bits));
+    bits = le64toh(bits);
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* Whether raw is that of the family's series with these labels, of which it has as many bytes. */
+static inline bool prom_proto_raw_has(const struct prom_proto *p, struct str raw, const void *labels, size_t labels_n)
+{
+    const char *behind = raw.p + p->name.n;
+    return LIKELY((uint8_t)behind[0] == 0xff && behind[1] == 0 && memcmp(raw.p, p->name.p, p->name.n) == 0 &&
+                  (labels_n == 0 || memcmp(labels, behind + 2, labels_n) == 0));
+}
+
+/* Whatever is not a plain metric. */
+bool prom_proto_predict_other(struct prom_proto *p, struct str raw, double *value, int64_t *start_ms);
+
+/*   raw        b 0xff 0   labels
+ *   the body   0x22 n     labels   tag 9 9 <8 bytes: the value> */
+static inline bool prom_proto_predict_series(struct prom_proto *p, struct str raw, double *value, int64_t *start_ms)
 {
     const uint8_t *at = p->metric;
-    size_t name_n = p->name.n, room = (size_t)(p->family_end - at), labels_n = raw.n - name_n - 2;
+    size_t room = (size_t)(p->family_end - at), labels_n = raw.n - p->name.n - 2;
     size_t n = labels_n + PROM_PROTO_VALUE_BYTES;
-    if (p->state != PROM_PROTO_AT_METRIC || !p->value_tag || raw.n < name_n + 2 || room < n + 2)
+    if (UNLIKELY(p->state != PROM_PROTO_AT_METRIC || !p->value_tag))
+        return prom_proto_predict_other(p, raw, value, start_ms);
+    if (UNLIKELY(raw.n < p->name.n + 2 || room < n + 2 || at[0] != PROM_PROTO_METRIC_TAG))
         return false;
-    if (UNLIKELY(at[0] != PROM_PROTO_METRIC_TAG))
-        return false;
-    if (LIKELY(n < 128)) {
-        if (UNLIKELY(at[1] != n))
-            return false;
-        at += 2;
-    } else {
-        if (UNLIKELY(at[1] != ((n & 127) | 128) || at[2] != n >> 7 || n >= 1u << 14 || room < n + 3))
-            return false;
-        at += 3;
+    if (UNLIKELY(at[1] != n || n >= 128)) {
+        if (at[1] != ((n & 127) | 128) || at[2] != n >> 7 || n >= 1u << 14 || room < n + 3)
+            return prom_proto_predict_other(p, raw, value, start_ms);
+        at++;
     }
+    at += 2;
     const uint8_t *v = at + labels_n;
-    if (UNLIKELY(v[0] != p->value_tag || v[1] != 9 || v[2] != 9))
+    if (UNLIKELY(v[0] != p->value_tag || v[1] != 9 || v[2] != 9) || !prom_proto_raw_has(p, raw, at, labels_n))
         return false;
-    if (UNLIKELY((uint8_t)raw.p[name_n] != 0xff || raw.p[name_n + 1] != 0 || memcmp(raw.p, p->name.p, name_n) != 0))
-        return false;
-    if (labels_n && UNLIKELY(memcmp(at, raw.p + name_n + 2, labels_n) != 0))
-        return false;
-    uint64_t bits;
-    memcpy(&bits, v + 3, sizeof(bits));
-    bits = le64toh(bits);
-    memcpy(value, &bits, sizeof(bits));
+    *value = prom_proto_double(v + 3);
+    *start_ms = 0;
     p->metric = v + PROM_PROTO_VALUE_BYTES;
     return true;
 }

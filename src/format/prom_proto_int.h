@@ -60,8 +60,42 @@ struct prom_proto_native {
     size_t n_exemplars, cap_exemplars;
 };
 
+/* ---- the usual encoding ---- */
+
+/* A length in one or two bytes, of what is there; *at is moved behind it. */
+static inline bool prom_proto_short_length(const uint8_t **at, const uint8_t *end, size_t *n)
+{
+    const uint8_t *p = *at;
+    if (end - p < 2 || (p[0] >= 128 && p[1] >= 128))
+        return false;
+    bool two = p[0] >= 128;
+    *n = two ? (p[0] & 127u) | (size_t)p[1] << 7 : p[0];
+    *at = p + 1 + two;
+    return *n <= (size_t)(end - *at);
+}
+
+/* A metric of a family: its tag, a length of one or two bytes. */
+static inline bool prom_proto_metric_at(const uint8_t *at, const uint8_t *end, struct str *out)
+{
+    size_t n;
+    if (at == end || *at++ != PROM_PROTO_METRIC_TAG || !prom_proto_short_length(&at, end, &n))
+        return false;
+    *out = str_from((const char *)at, n);
+    return true;
+}
+
+/* Where the metrics end that stand behind each other without anything else. */
+const uint8_t *prom_proto_skip_metrics(const uint8_t *at, const uint8_t *end);
+
+/* How to recognize a metric that is its labels and a value (prom_proto_predict_series). */
+uint8_t prom_proto_value_tag(int32_t type);
+
+/* ---- a metric ---- */
+
 /* Reads the fields of a Metric message into *p: all that the family's type makes of it. */
 enum err prom_proto_metric(struct prom_proto *p, struct str bytes, struct diag *d) MUST_USE;
+/* prom_proto_predict_series of a summary or classic histogram. */
+bool prom_proto_predict_field(struct prom_proto *p, struct str raw, double *value, int64_t *start_ms);
 /* An Exemplar message that prom_proto_metric has accepted. */
 void prom_proto_exemplar(struct str bytes, struct arena *a, struct exemplar *out);
 

@@ -17,7 +17,6 @@
  * Labels are not looked into: the run of label fields is kept as it stands. They are looked at where a metric is not
  * known yet (prom_proto_labels).
  */
-#include <endian.h>
 #include <stdlib.h>
 
 #include "format/prom_proto_int.h"
@@ -96,21 +95,11 @@ enum err wire_varint(struct wire *w, const char *name, uint64_t *out)
     return LIKELY(w->type == WIRE_VARINT) ? varint(w, out) : wrong_type(w, name);
 }
 
-static double double_at(const uint8_t *p)
-{
-    uint64_t bits;
-    double v;
-    memcpy(&bits, p, sizeof(bits));
-    bits = le64toh(bits);
-    memcpy(&v, &bits, sizeof(v));
-    return v;
-}
-
 static enum err fixed64(struct wire *w, double *out)
 {
     if (w->end - w->p < 8)
         return cut_off(w);
-    *out = double_at(w->p);
+    *out = prom_proto_double(w->p);
     w->p += 8;
     return OK;
 }
@@ -381,8 +370,8 @@ static enum err read_quantile(struct prom_proto *p, struct wire *in)
     struct wire w = wire_of(bytes, "Quantile", in->d);
     struct prom_proto_point *q = new_point(p);
     if (LIKELY(bytes.n == 18 && w.p[0] == 0x09 && w.p[9] == 0x11)) {
-        q->at = double_at(w.p + 1);
-        q->value = double_at(w.p + 10);
+        q->at = prom_proto_double(w.p + 1);
+        q->value = prom_proto_double(w.p + 10);
         return OK;
     }
     while ((err = wire_next(&w)) == OK) {
@@ -436,13 +425,13 @@ static enum err read_summary(struct prom_proto *p, struct wire *in, struct summa
 
 /* ---- histograms -------------------------------------------------------------------------------------------------- */
 
-/* As every encoder writes a bucket without an exemplar: count, bound. */
+/* As every encoder writes a bucket without an exemplar: count (in nine bytes at most), bound. */
 static inline bool plain_bucket(struct str bytes, struct prom_proto_point *out)
 {
     const uint8_t *p = (const uint8_t *)bytes.p;
     size_t n = bytes.n;
     uint64_t count;
-    if (n < 11 || n > 13 || p[0] != 0x08 || p[n - 9] != 0x11 || p[n - 10] >= 128)
+    if (n < 11 || n > 19 || p[0] != 0x08 || p[n - 9] != 0x11 || p[n - 10] >= 128)
         return false;
     count = p[1] & 127;
     for (size_t i = 2; i < n - 9; i++) {
@@ -450,7 +439,7 @@ static inline bool plain_bucket(struct str bytes, struct prom_proto_point *out)
             return false;
         count |= (uint64_t)(p[i] & 127) << (7 * (i - 1));
     }
-    *out = (struct prom_proto_point){.at = double_at(p + n - 8), .value = (double)count};
+    *out = (struct prom_proto_point){.at = prom_proto_double(p + n - 8), .value = (double)count};
     return true;
 }
 
@@ -625,6 +614,19 @@ static enum err read_native_field(struct prom_proto *p, struct wire *w)
     }
 }
 
+/* Those behind each other that are no more than that. */
+static void read_plain_buckets(struct prom_proto *p, struct wire *w)
+{
+    while (w->end - w->p >= 2 && w->p[0] == 0x1a && w->p[1] < 128 && w->end - w->p >= 2 + w->p[1]) {
+        if (p->n_points == p->cap_points)
+            p->points = mem_grow(p->points, &p->cap_points, p->n_points + 1, sizeof(*p->points));
+        if (!plain_bucket(str_from((const char *)w->p + 2, w->p[1]), &p->points[p->n_points]))
+            return;
+        p->n_points++;
+        w->p += 2 + w->p[1];
+    }
+}
+
 struct histogram_message {
     double sum;
     struct stamp start;
@@ -644,6 +646,8 @@ static enum err read_histogram(struct prom_proto *p, struct wire *in, struct his
             break;
         case 2:
             err = wire_double(&w, "SampleSum", &out->sum);
+            if (!err)
+                read_plain_buckets(p, &w);
             break;
         case 3:
             err = read_bucket(p, &w);
@@ -789,7 +793,7 @@ static inline bool plain_metric(struct prom_proto *p, struct str bytes)
     p->labels = n ? str_from(bytes.p, n) : STR_NONE;
     p->exemplar = STR_NONE;
     p->ts_ms = p->start_ms = 0;
-    p->value = double_at(at + 3);
+    p->value = prom_proto_double(at + 3);
     p->n_points = 0;
     return true;
 }

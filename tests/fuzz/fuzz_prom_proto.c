@@ -86,7 +86,7 @@ static bool predict(struct prom_proto *p, struct str raw, enum prom_proto_kind k
     *e = (struct prom_proto_entry){.kind = kind, .raw = raw};
     if (kind == PROM_PROTO_FAMILY)
         return prom_proto_predict_family(p, raw);
-    return kind == PROM_PROTO_SERIES && prom_proto_predict_series(p, raw, &e->value);
+    return kind == PROM_PROTO_SERIES && prom_proto_predict_series(p, raw, &e->value, &e->start_ms);
 }
 
 /* The first reading fills known; entry i of a later one is said to be known->raw[i + shift]. */

@@ -36,6 +36,7 @@ static enum err take_predicted(struct reading *r, struct prom_proto *cursor, str
         uint32_t position = r->page->positions[r->at];
         uint32_t id = position & POSITION_ID;
         const struct metric *m = intern_get(&r->view, id);
+        int64_t start_ms;
         double value;
 
         if (UNLIKELY((m->context & CONTEXT_KIND) != kind_bits(r)))
@@ -49,11 +50,12 @@ static enum err take_predicted(struct reading *r, struct prom_proto *cursor, str
             continue;
         }
         if (UNLIKELY(!reading_owns(r, m->context, position_way(position))) ||
-            !prom_proto_predict_series(cursor, intern_raw(&r->view, id), &value))
+            !prom_proto_predict_series(cursor, intern_raw(&r->view, id), &value, &start_ms))
             return OK;
         r->predicted++;
-        if (UNLIKELY(r->diverged || (position & any_flag))) {
-            err = reading_take_again(r, value, NULL, d);
+        start_ms = r->in->starts ? start_ms : 0;
+        if (UNLIKELY(r->diverged || start_ms || (position & any_flag))) {
+            err = reading_take_again(r, value, &(struct extras){.start_ms = start_ms}, d);
             continue;
         }
         r->at++;

@@ -79,12 +79,14 @@ static void put_span(struct buf *to, uint32_t number, uint64_t offset, uint64_t 
 }
 
 /* A family of one metric, or of two alike with {x="1"} and {x="2"}, whose value message is `field`. */
-static void put_family(struct buf *body, const char *name, int type, uint32_t field, const struct buf *value, int n)
+static void put_family_of(struct buf *body, const char *name, int type, uint32_t field, const struct buf *value, int n,
+                          const char *unit)
 {
     AUTO_BUF family = {0};
     proto_append_bytes(&family, 1, str_c(name));
     proto_append_bytes(&family, 2, STR("help me"));
-    proto_append_u64(&family, 3, (uint64_t)type);
+    proto_append_tag(&family, 3, PROTO_VARINT);
+    proto_append_varint(&family, (uint64_t)type);
     for (int i = 0; i < n; i++) {
         AUTO_BUF metric = {0};
         if (n > 1)
@@ -92,9 +94,15 @@ static void put_family(struct buf *body, const char *name, int type, uint32_t fi
         put_message(&metric, field, value);
         put_message(&family, 4, &metric);
     }
-    proto_append_bytes(&family, 5, STR("seconds"));
+    if (unit)
+        proto_append_bytes(&family, 5, str_c(unit));
     proto_append_varint(body, family.n);
     buf_str(body, buf_view(&family));
+}
+
+static void put_family(struct buf *body, const char *name, int type, uint32_t field, const struct buf *value, int n)
+{
+    put_family_of(body, name, type, field, value, n, "seconds");
 }
 
 /* ---- reading them as text ---- */
@@ -484,7 +492,8 @@ static unsigned read_as(struct str body, struct memory *m, bool predict, struct 
         e = (struct prom_proto_entry){.raw = hint};
         bool family = hint.n && m->kind[i] == PROM_PROTO_FAMILY;
         e.kind = family ? PROM_PROTO_FAMILY : PROM_PROTO_SERIES;
-        if (hint.n && (family ? prom_proto_predict_family(&p, hint) : prom_proto_predict_series(&p, hint, &e.value))) {
+        if (hint.n && (family ? prom_proto_predict_family(&p, hint)
+                              : prom_proto_predict_series(&p, hint, &e.value, &e.start_ms))) {
             predicted++;
         } else {
             prom_proto_expect(&p, hint);
@@ -529,6 +538,39 @@ static void put_page(struct buf *body)
     put_plain(body, "u", UNTYPED, "", "", 1e300);
 }
 
+static void put_summary(struct buf *to, uint64_t count)
+{
+    AUTO_BUF quantile = {0};
+    proto_append_u64(to, 1, count);
+    put_double(to, 2, 7.5);
+    put_double(&quantile, 1, 0.5);
+    put_double(&quantile, 2, (double)count);
+    put_message(to, 3, &quantile);
+}
+
+/* Metrics of more than one series, and with a start. */
+static void put_points(struct buf *body, uint64_t count, uint64_t start)
+{
+    AUTO_BUF counter = {0};
+    AUTO_BUF summary = {0};
+    AUTO_BUF histogram = {0};
+    AUTO_BUF native = {0};
+    put_double(&counter, 1, (double)count);
+    put_stamp(&counter, 3, start);
+    put_family_of(body, "c_total", COUNTER, 3, &counter, 2, NULL);
+    put_summary(&summary, count);
+    put_family_of(body, "s", SUMMARY, 4, &summary, 2, NULL);
+    proto_append_u64(&histogram, 1, 3 * count);
+    put_double(&histogram, 2, 7.5);
+    put_bucket(&histogram, 1, count, NULL, 0);
+    put_bucket(&histogram, 2.5, 2 * count, "abc", 1700000000);
+    put_bucket(&histogram, 5, 3 * count, NULL, 0);
+    put_stamp(&histogram, 15, start);
+    put_family_of(body, "h", HISTOGRAM, 7, &histogram, 2, NULL);
+    put_native(&native);
+    put_family_of(body, "n", HISTOGRAM, 7, &native, 1, NULL);
+}
+
 static void remember(struct memory *m, const struct buf *body, struct arena *a)
 {
     AUTO_BUF text = {0};
@@ -550,6 +592,61 @@ static void a_page_like_the_last_is_predicted_whole(void **state)
     put_plain(&body, "a_total", COUNTER, LONG_TEXT, LONG_TEXT, 7e-300);
     put_plain(&body, "u", UNTYPED, "", "", 0);
     assert_int_equal(predict_from(&m, buf_view(&body)), 12);
+    arena_release(&a);
+}
+
+/* Read are the two buckets with an exemplar, and the native histogram. */
+static void series_of_one_metric_are_predicted_one_by_one(void **state)
+{
+    (void)state;
+    static const uint64_t counts[] = {1, 127, 128, 1u << 21, 1ull << 55, 1ull << 63};
+    struct memory m = {0};
+    struct arena a = {0};
+    AUTO_BUF body = {0};
+    put_points(&body, 1, 1700000000);
+    remember(&m, &body, &a);
+    assert_int_equal(m.n, 3 + 7 + 13 + 2);
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        buf_clear(&body);
+        put_points(&body, counts[i], 1700000000 + i);
+        assert_int_equal(predict_from(&m, buf_view(&body)), m.n - 3);
+    }
+    arena_release(&a);
+}
+
+static void a_start_is_a_start_in_any_spelling(void **state)
+{
+    (void)state;
+    static const struct str stamps[] = {
+        STR(""),
+        STR("\x08\x05"),
+        STR("\x08\x80\x00"),
+        STR("\x08\x80\x80\x80\x80\x80\x01"),
+        STR("\x10\x05"),
+        STR("\x08\x01\x08\x02"),
+        STR("\x10\x05\x08\x01"),
+        STR("\x08\x01\x10\xff\xff\xff\xff\x0f"),
+        STR("\x08"),
+        STR("\x08\x80"),
+        STR("\x08\x01\x10"),
+        STR("\x08\x01\x18\x01"),
+        STR("\x08\x01\x10\x80\x80\x80\x80"),
+    };
+    struct memory m = {0};
+    struct arena a = {0};
+    AUTO_BUF body = {0};
+    put_points(&body, 1, 1700000000);
+    remember(&m, &body, &a);
+    for (size_t i = 0; i < 2 * COUNT_OF(stamps); i++) {
+        AUTO_BUF counter = {0};
+        buf_clear(&body);
+        put_double(&counter, 1, 9);
+        proto_append_bytes(&counter, 3, stamps[i / 2]);
+        put_family_of(&body, "c_total", COUNTER, 3, &counter, 2, NULL);
+        if (i % 2) /* else the page ends here */
+            put_family_of(&body, "d_total", COUNTER, 3, &counter, 1, NULL);
+        predict_from(&m, buf_view(&body));
+    }
     arena_release(&a);
 }
 
@@ -626,26 +723,34 @@ static void what_has_more_than_a_value_is_read(void **state)
     arena_release(&a);
 }
 
-static void no_damage_is_predicted_away(void **state)
+static void predict_damaged(struct buf *body)
 {
-    (void)state;
     static const uint8_t flips[] = {1, 2, 0x80, 0xff};
     struct memory m = {0};
     struct arena a = {0};
-    AUTO_BUF body = {0};
-    put_page(&body);
-    remember(&m, &body, &a);
-    for (size_t i = 0; i < body.n; i++) {
-        char *cut = mem_strndup(body.p, i); /* of its own, for the sanitizer */
+    remember(&m, body, &a);
+    for (size_t i = 0; i < body->n; i++) {
+        char *cut = mem_strndup(body->p, i); /* of its own, for the sanitizer */
         predict_from(&m, str_from(cut, i));
         free(cut);
         for (size_t k = 0; k < COUNT_OF(flips); k++) {
-            body.p[i] = (char)(body.p[i] ^ flips[k]);
-            predict_from(&m, buf_view(&body));
-            body.p[i] = (char)(body.p[i] ^ flips[k]);
+            body->p[i] = (char)(body->p[i] ^ flips[k]);
+            predict_from(&m, buf_view(body));
+            body->p[i] = (char)(body->p[i] ^ flips[k]);
         }
     }
     arena_release(&a);
+}
+
+static void no_damage_is_predicted_away(void **state)
+{
+    (void)state;
+    AUTO_BUF body = {0};
+    put_page(&body);
+    predict_damaged(&body);
+    buf_clear(&body);
+    put_points(&body, 300, 1700000000);
+    predict_damaged(&body);
 }
 
 static void any_bytes_may_be_called_raw(void **state)
@@ -679,6 +784,8 @@ int main(void)
         cmocka_unit_test(plain_metrics_have_their_own_tag),
         cmocka_unit_test(a_family_without_metrics_is_not_there),
         cmocka_unit_test(a_page_like_the_last_is_predicted_whole),
+        cmocka_unit_test(series_of_one_metric_are_predicted_one_by_one),
+        cmocka_unit_test(a_start_is_a_start_in_any_spelling),
         cmocka_unit_test(what_differs_is_read),
         cmocka_unit_test(what_has_more_than_a_value_is_read),
         cmocka_unit_test(no_damage_is_predicted_away),

@@ -434,6 +434,31 @@ static void the_order_of_series_may_change(void **state)
     close_messages(&p);
 }
 
+static void the_series_of_a_histogram_are_predicted(void **state)
+{
+    struct pages p;
+    (void)state;
+    open_messages(&p);
+    for (int i = 0; i < 3; i++) {
+        struct buf h = classic();
+        add_time(&h, 15, 250);
+        add_metric("h", HISTOGRAM, "x", 7, h, 0);
+        add_gauge("b", 1);
+        p.starts = i == 2;
+        const char *start = p.starts ? " start=250" : "";
+        AUTO_BUF want = {0};
+        buf_printf(&want,
+                   "h_count{job=\"j\",x=\"1\"} 3%s\nh_sum{job=\"j\",x=\"1\"} 4%s\n"
+                   "h_bucket{job=\"j\",le=\"1.0\",x=\"1\"} 2%s\nh_bucket{job=\"j\",le=\"+Inf\",x=\"1\"} 3%s\n"
+                   "b{job=\"j\"} 1\n",
+                   start, start, start, start);
+        assert_str_c(scrape_page(&p), want.p);
+        assert_int_equal(p.result.scraped, 5);
+    }
+    assert_int_equal(pages_parsed(&p), 7);
+    close_messages(&p);
+}
+
 static void a_plain_series_may_become_one_with_a_time_or_a_start_and_back(void **state)
 {
     struct pages p;
@@ -470,6 +495,7 @@ int main(void)
         cmocka_unit_test(the_first_of_two_equal_series_wins),
         cmocka_unit_test(only_the_label_that_changed_is_another_series),
         cmocka_unit_test(the_order_of_series_may_change),
+        cmocka_unit_test(the_series_of_a_histogram_are_predicted),
         cmocka_unit_test(a_plain_series_may_become_one_with_a_time_or_a_start_and_back),
     };
 
