@@ -75,6 +75,21 @@ static struct ec2_interface *read_interfaces(const struct xml_node *of, struct a
     return all;
 }
 
+static struct str first_ipv6(const struct ec2_instance *i)
+{
+    struct str first = STR_NONE;
+
+    for (uint32_t k = 0; k < i->n_interfaces; k++) {
+        for (uint32_t m = 0; m < i->interfaces[k].n_ipv6; m++) {
+            if (i->interfaces[k].ipv6[m].primary)
+                return i->interfaces[k].ipv6[m].address;
+            if (!first.p)
+                first = i->interfaces[k].ipv6[m].address;
+        }
+    }
+    return first;
+}
+
 static void read_instance(const struct xml_node *v, struct str owner, struct arena *a, struct ec2_instance *i)
 {
     const struct xml_node *placement = xml_find(v, "placement");
@@ -96,6 +111,7 @@ static void read_instance(const struct xml_node *v, struct str owner, struct are
     i->architecture = text(v, "architecture", a);
     i->lifecycle = text(v, "instanceLifecycle", a);
     i->interfaces = read_interfaces(v, a, &i->n_interfaces);
+    i->ipv6 = first_ipv6(i);
     i->tags = read_tags(v, a);
 }
 

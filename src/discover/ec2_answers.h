@@ -22,6 +22,7 @@ struct ec2_interface {
 struct ec2_instance {
     struct str id, owner_id, type, image_id, state, private_ip, public_ip, private_dns, public_dns, subnet_id, vpc_id,
         zone, zone_id, platform, architecture, lifecycle;
+    struct str ipv6; /* the first primary one of its interfaces, else their first */
     struct ec2_interface *interfaces;
     uint32_t n_interfaces;
     struct ecs_tags tags;

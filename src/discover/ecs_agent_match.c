@@ -300,7 +300,7 @@ static const char *find_address(struct matching *m)
         m->ip = f->task.ipv4.n ? f->task.ipv4 : f->task.ipv6;
         return m->ip.n ? NULL : "its network interface has no address yet";
     }
-    m->ip = f->host ? f->host->private_ip : STR_NONE;
+    m->ip = !f->host ? STR_NONE : f->host->private_ip.n ? f->host->private_ip : f->host->ipv6;
     return m->ip.n ? NULL : "the address of its host is not known";
 }
 

@@ -55,6 +55,7 @@ static struct ec2_instance *copy_host(const struct ec2_instance *from, struct ar
     to->id = str_dup(a, from->id);
     to->type = str_dup(a, from->type);
     to->private_ip = str_dup(a, from->private_ip);
+    to->ipv6 = str_dup(a, from->ipv6);
     to->public_ip = str_dup(a, from->public_ip);
     to->subnet_id = str_dup(a, from->subnet_id);
     to->vpc_id = str_dup(a, from->vpc_id);

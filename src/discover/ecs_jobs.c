@@ -291,6 +291,7 @@ static enum err take_hosts(struct ecs_job *j, struct str body, struct buf *token
             .id = e->key,
             .type = str_dup(&e->arena, from->type),
             .private_ip = str_dup(&e->arena, from->private_ip),
+            .ipv6 = str_dup(&e->arena, from->ipv6),
             .public_ip = str_dup(&e->arena, from->public_ip),
             .subnet_id = str_dup(&e->arena, from->subnet_id),
             .vpc_id = str_dup(&e->arena, from->vpc_id),
