@@ -43,12 +43,13 @@ enum {
     LABEL_MAX = 2 * (SYMBOL_HEAD_MAX + SYMBOL_REF_MAX), /* of a label, besides its texts */
 };
 
-/* What a series says of its family, as bytes; kept while block and name stay the same. */
+/* What a series says of its family; kept while block and name stay the same. Made and copied in words: what is written
+ * byte by byte and then read in one piece waits until it has reached the cache. */
 struct said {
     struct block *block; /* NULL: under none, or one that says nothing */
     uint32_t name;       /* number of the last name looked at; 0: none */
     uint32_t n;
-    uint8_t bytes[16];
+    uint64_t bytes[2]; /* little endian */
 };
 
 struct run2 {
@@ -300,42 +301,67 @@ static size_t side_bound(const struct remote_write *rw, const struct batch *b, c
 
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
-static uint8_t *put_number(uint8_t *p, uint8_t tag, uint32_t number)
+/* A field of a number that is not 0, as up to four bytes. */
+static inline uint32_t number_field(uint32_t tag, uint32_t number, uint32_t *n)
 {
-    if (number == 0)
-        return p;
-    *p++ = tag;
-    return put_ref(p, number);
+    if (LIKELY(number < 128)) {
+        *n = 2;
+        return tag | number << 8;
+    }
+    uint32_t low = tag | (number & 127) << 8 | 1 << 15;
+    if (LIKELY(number < 128 * 128)) {
+        *n = 3;
+        return low | number >> 7 << 16;
+    }
+    *n = 4;
+    return low | (number >> 7 & 127) << 16 | 1 << 23 | number >> 14 << 24;
 }
 
-static const struct block_family *family_of(struct run2 *r)
+static inline void add_number(struct said *said, uint32_t tag, uint32_t number)
 {
+    uint32_t n;
+    if (number == 0)
+        return;
+    uint64_t field = number_field(tag, number, &n);
+    uint32_t at = said->n;
+    if (at < 8)
+        said->bytes[0] |= field << 8 * at;
+    if (at >= 8)
+        said->bytes[1] |= field << (8 * at - 64);
+    else if (at + n > 8)
+        said->bytes[1] |= field >> (64 - 8 * at);
+    said->n += n;
+}
+
+static inline const struct block_family *family_of(struct run2 *r)
+{
+    const struct block *block = r->said.block;
     if (!r->name)
         return NULL;
+    if (LIKELY(r->name_symbol && block->names[0].symbol == r->name_symbol))
+        return block->names[0].family < 0 ? NULL : &block->v[block->names[0].family];
     return block_family_of(&r->e->blocks, r->said.block, r->name_symbol, dictionary_text_of(r->d, r->name));
 }
 
 /* From here on series have the name of the one at hand. */
-static __attribute__((noinline)) void say_family(struct run2 *r, const struct block_family *f)
+static inline void say_family(struct run2 *r, const struct block_family *f)
 {
-    struct said *said = &r->said;
     const struct symbols *symbols = &r->e->symbols;
-    said->name = r->name;
-    said->n = 0;
+    r->said.name = r->name;
+    r->said.n = 0;
     if (!f)
         return;
     uint32_t help = f->help ? dictionary_symbol(symbols, r->d, f->help, &r->p) : 0;
     uint32_t unit = f->unit ? dictionary_symbol(symbols, r->d, f->unit, &r->p) : 0;
-    uint8_t *p = said->bytes + 2;
-    p = put_number(p, 0x08, (uint32_t)f->type); /* numbered as enum metric_type is */
-    p = put_number(p, 0x18, help);
-    p = put_number(p, 0x20, unit);
-    said->bytes[0] = 0x2a;
-    said->bytes[1] = (uint8_t)(p - said->bytes - 2);
-    said->n = (uint32_t)(p - said->bytes);
+    struct said said = {.block = r->said.block, .name = r->name, .n = 2};
+    add_number(&said, 0x08, (uint32_t)f->type); /* numbered as enum metric_type is */
+    add_number(&said, 0x18, help);
+    add_number(&said, 0x20, unit);
+    said.bytes[0] |= 0x2a | (said.n - 2) << 8;
+    r->said = said;
 }
 
-static void say(struct run2 *r)
+static __attribute__((noinline)) void say(struct run2 *r)
 {
     say_family(r, family_of(r));
 }
@@ -415,7 +441,8 @@ static inline __attribute__((always_inline)) uint8_t *close_entry(uint8_t *entry
 
 static inline __attribute__((always_inline)) uint8_t *put_said(uint8_t *p, const struct said *said)
 {
-    memcpy(p, said->bytes, sizeof(said->bytes));
+    memcpy(p, &said->bytes[0], sizeof(said->bytes[0]));
+    memcpy(p + 8, &said->bytes[1], sizeof(said->bytes[1]));
     return p + said->n;
 }
 
