@@ -21,13 +21,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/regex.h"
 #include "discover/aws_labels_int.h"
 #include "discover/cloudmap_file.h"
 
-enum { HOLD_BACK = 2 };
+enum { HOLD_BACK = 2, SAID_AT_ONCE = 20 };
 
 static const char mechanism[] = "ecs_agent";
 
@@ -44,6 +45,12 @@ static const struct {
 };
 
 struct agent_discoverer;
+
+/* What a refresh left out, and whether that has been said. */
+struct left_out {
+    uint64_t hash; /* of task, container and reason */
+    bool said;
+};
 
 struct cluster {
     struct agent_discoverer *d;
@@ -64,7 +71,9 @@ struct agent_discoverer {
     uint64_t calls;
     struct cloudmap_file *file;
     uint32_t held_back;
-    bool settled; /* the targets of all clusters have been told, or waiting for them was given up */
+    bool settled;              /* the targets of all clusters have been told, or waiting for them was given up */
+    struct left_out *left_out; /* of the last refresh, by hash */
+    uint32_t n_left_out;
     struct counter *targets, *skipped, *calls_shown;
     double calls_before[sizeof(counted) / sizeof(counted[0])];
     struct buf about;
@@ -80,8 +89,8 @@ static void swallow(struct target_consumer *self, struct target_groups *groups)
 
 static struct str source_of(const struct ecs_agent_target *t, struct arena *a)
 {
-    return str_c(arena_printf(a, "%.*s%.*s", STR_ARGS(t->address),
-                              STR_ARGS(labels_get(t->labels, STR("__metrics_path__")))));
+    return str_c(
+        arena_printf(a, "%.*s%.*s", STR_ARGS(t->address), STR_ARGS(labels_get(t->labels, STR("__metrics_path__")))));
 }
 
 static struct target_group group_of(const struct ecs_agent_target *t, struct arena *a)
@@ -227,6 +236,37 @@ static bool hold_back(struct agent_discoverer *d, uint32_t n_inventories)
     return !d->settled;
 }
 
+static int by_hash(const void *a, const void *b)
+{
+    uint64_t x = ((const struct left_out *)a)->hash, y = ((const struct left_out *)b)->hash;
+    return x < y ? -1 : x > y;
+}
+
+/* Each thing is said once, and only if it is so in two refreshes running: a task that starts has no address yet. */
+static void say_left_out(struct agent_discoverer *d, const struct ecs_agent_findings *f)
+{
+    struct left_out *now = mem_alloc(sizeof(*now) * (f->n_skips + 1));
+    uint32_t n_said = 0;
+
+    for (uint32_t i = 0; i < f->n_skips; i++) {
+        const struct ecs_agent_skip *s = &f->skips[i];
+        now[i].hash = hash_bytes(s->task) ^ (hash_bytes(s->container) + 1) * 31 ^ hash_bytes(s->reason) * 17;
+        const struct left_out *before =
+            d->n_left_out ? bsearch(&now[i], d->left_out, d->n_left_out, sizeof(*now), by_hash) : NULL;
+        now[i].said = before && (before->said || n_said < SAID_AT_ONCE);
+        if (!now[i].said || before->said)
+            continue;
+        n_said++;
+        log_warn(d->refresh.env.log, "left out of the targets", F_STR("task", s->task),
+                 F_STR("container", s->container), F_STR("reason", s->reason));
+    }
+    if (f->n_skips)
+        qsort(now, f->n_skips, sizeof(*now), by_hash);
+    free(d->left_out);
+    d->left_out = now;
+    d->n_left_out = f->n_skips;
+}
+
 static void tell_observer(struct discover_observer *o, const struct ecs_agent_findings *f, struct arena *a)
 {
     for (uint32_t i = 0; i < f->n_targets; i++)
@@ -254,6 +294,7 @@ static void report(struct agent_discoverer *d, const struct ecs_inventory *const
     counter_set(d->targets, found.n_targets);
     counter_set(d->skipped, found.n_skips);
     write_file(d, &found);
+    say_left_out(d, &found);
     if (!trouble && log_enabled(d->refresh.env.log, LOG_DEBUG))
         put_stats(d, &found, v, n, a);
     if (trouble)
@@ -370,6 +411,7 @@ static void stop(struct discoverer *self)
     counter_release(set, d->calls_shown);
     refresh_stop(&d->refresh);
     buf_release(&d->about);
+    free(d->left_out);
     free(d->clusters);
     free(d);
 }

@@ -2,6 +2,8 @@
  * it must, and no answer of AWS, however wrong, takes targets away. */
 #include "unit.h"
 
+#include <fcntl.h>
+
 #include "base/mem.h"
 #include "base/regex.h"
 #include "discover/ecs_agent.h"
@@ -23,6 +25,7 @@ struct bench {
     struct ecs_world world;
     struct fake_aws fake;
     struct aws *aws;
+    struct log *log; /* NULL: none */
     struct discoverer *d;
 };
 
@@ -61,7 +64,8 @@ static struct bench *open_bench(uint32_t n_clusters)
 
 static void start(struct bench *b)
 {
-    struct discover_env env = {.loop = b->loop, .counters = b->counters, .aws = b->aws, .config = STR("job")};
+    struct discover_env env = {
+        .loop = b->loop, .log = b->log, .counters = b->counters, .aws = b->aws, .config = STR("job")};
 
     b->d = discover_ecs_agent_new(&env, b->plan, &b->config, NULL);
 }
@@ -302,6 +306,40 @@ static void a_session_that_cannot_be_had_is_told(void **state)
     close_bench(b);
 }
 
+static uint32_t count_in(const char *path, const char *what)
+{
+    AUTO_BUF text = {0};
+    uint32_t n = 0;
+
+    assert_int_equal(file_read(path, 1 << 20, &text, NULL), OK);
+    for (const char *at = text.p; (at = strstr(at, what)); at++)
+        n++;
+    return n;
+}
+
+static void what_is_left_out_is_said_once(void **state)
+{
+    (void)state;
+    struct bench *b = open_bench(1);
+    char path[160];
+
+    snprintf(path, sizeof(path), "%s/log", b->folder.path);
+    b->log = log_new(open(path, O_CREAT | O_WRONLY, 0600), LOG_INFO, LOG_LOGFMT);
+    log_own_fd(b->log);
+    for (int i = 0; i < 30; i++)
+        ecs_world_add(&b->world, 0, WORLD_EXTERNAL, -1);
+    start(b);
+    world_until(b->loop, counters_sum(b->counters, "leadline_sd_skipped", NULL, 0) == 30);
+    refreshes(b, 4);
+    b->d->stop(b->d);
+    b->d = NULL;
+    log_free(b->log);
+    assert_int_equal(count_in(path, "left out of the targets"), 30);
+    assert_int_equal(count_in(path, "task/demo/task7 "), 1);
+    assert_int_equal(count_in(path, "ECS Anywhere"), 30);
+    close_bench(b);
+}
+
 /* ---- cost ---- */
 
 static uint32_t calls_named(struct bench *b, const char *operation)
@@ -364,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_file_from_before_survives_a_bad_start),
         cmocka_unit_test(a_cluster_that_fails_keeps_its_targets),
         cmocka_unit_test(a_session_that_cannot_be_had_is_told),
+        cmocka_unit_test(what_is_left_out_is_said_once),
         cmocka_unit_test(a_refresh_costs_what_pages_allow),
         cmocka_unit_test(without_services_none_are_asked),
     };
