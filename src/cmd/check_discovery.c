@@ -36,8 +36,8 @@ static const struct flag_spec specs[] = {
     {"timeout", FLAG_DURATION, FLAG_USED, "30s", NULL, "How long to wait for answers.", 0, false},
     {"format", FLAG_CHOICE, FLAG_USED, "table", "table|json", "What to print.", 0, false},
     {"cluster", FLAG_TEXT, FLAG_USED, NULL, NULL,
-     "The cluster of the task that runs the CloudWatch agent's configuration, where it names none.", 0, false},
-    {"region", FLAG_TEXT, FLAG_USED, NULL, NULL, "The region of that task.", 0, false},
+     "The cluster of the CloudWatch agent's configuration, where it names none. Default: the task's own.", 0, false},
+    {"region", FLAG_TEXT, FLAG_USED, NULL, NULL, "Its region, where it names none. Default: the task's own.", 0, false},
 };
 
 /* ---- for people ---- */

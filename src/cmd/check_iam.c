@@ -23,7 +23,7 @@ static const struct flag_spec specs[] = {
     {"region", FLAG_TEXT, FLAG_USED, NULL, NULL, "The region, where the configuration names none.", 0, false},
     {"account", FLAG_TEXT, FLAG_USED, NULL, NULL, "The account, where the configuration names none.", 0, false},
     {"cluster", FLAG_TEXT, FLAG_USED, NULL, NULL,
-     "The cluster of the task that runs the CloudWatch agent's configuration, where it names none.", 0, false},
+     "The cluster of the CloudWatch agent's configuration, where it names none. Default: the task's own.", 0, false},
     {"fargate", FLAG_BOOL, FLAG_USED, "false", NULL,
      "Every task runs on Fargate: leave out what only tasks on EC2 instances need.", 0, false},
     {"cloudmap-sd", FLAG_BOOL, FLAG_USED, "false", NULL,

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "run/own_task.h"
 #include "wire/tree.h"
 
 enum { MAX_FILE = 64 << 20 };
@@ -41,13 +42,30 @@ static const char *from_environment(const char *name)
     return getenv(name);
 }
 
+/* What is not given is that of the task in which the check runs. */
+static struct own_task find_task(const struct check_plan_options *o, struct arena *a)
+{
+    struct own_task task = {STR(""), STR("")};
+    struct diag d = {0};
+    AUTO_BUF url = {0};
+
+    if ((!o->cluster.n || !o->region.n) && own_task_ask(a, &task, &url, &d))
+        fprintf(stderr, "%.*s: %s\n", STR_ARGS(buf_view(&url)), d.text);
+    if (o->cluster.n)
+        task.cluster = o->cluster;
+    if (o->region.n)
+        task.region = o->region;
+    return task;
+}
+
 static enum err load_agents(const char *path, const struct check_plan_options *o, struct plan **plan,
                             struct config_errors *errors, struct diag *d)
 {
     struct config_agent_source *sources;
+    struct own_task task = find_task(o, errors->arena);
     struct config_agent_options options = {
-        .cluster = o->cluster,
-        .region = o->region,
+        .cluster = task.cluster,
+        .region = task.region,
         .clusters = getenv("LEADLINE_ECS_CLUSTERS"),
         .getenv = from_environment,
     };

@@ -5,7 +5,7 @@
 #include "plan/plan.h"
 
 struct check_plan_options {
-    struct str cluster, region; /* of the task that the CloudWatch agent's file is for; empty: unknown */
+    struct str cluster, region; /* of the task that the CloudWatch agent's file is for; empty: of leadline's own */
 };
 
 /* The caller owns the reference. NULL: the errors have been said on standard error, one a line. */

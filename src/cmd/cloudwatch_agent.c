@@ -27,10 +27,9 @@
 #include "discover/ecs_agent.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
-#include "run/ask.h"
-#include "wire/tree.h"
+#include "run/own_task.h"
 
-enum { MAX_CONNECTING = 64, METADATA_TIMEOUT_MS = 2000, METADATA_TRIES = 3 };
+enum { MAX_CONNECTING = 64 };
 
 #define CONFIG_DIRECTORY "/etc/cwagentconfig"
 #define DATA_DIRECTORY   "/var/lib/leadline/cloudwatch-agent"
@@ -61,8 +60,8 @@ struct agent {
     struct plan *plan;
     struct discoverer *discoverer;
 
-    struct arena task; /* what the task metadata says */
-    struct str cluster, region;
+    struct arena task_arena;
+    struct own_task task;
 };
 
 /* ---- leadline's own task ---- */
@@ -72,68 +71,14 @@ static const char *from_environment(const char *name)
     return getenv(name);
 }
 
-/* False outside ECS. */
-static bool metadata_url(struct buf *out)
-{
-    const char *base = getenv("ECS_CONTAINER_METADATA_URI_V4");
-    const char *container = getenv("RUN_IN_CONTAINER");
-
-    if (!base || !*base)
-        base = getenv("ECS_CONTAINER_METADATA_URI");
-    if (base && *base)
-        buf_printf(out, "%s/task", base);
-    else if (container && strcmp(container, "True") == 0)
-        buf_c(out, "http://169.254.170.2/v2/metadata");
-    return out->n > 0;
-}
-
-static struct str text_of(const struct node *n, const char *key)
-{
-    const struct node *v = n && n->kind == NODE_MAPPING ? node_find(n, key) : NULL;
-    return v && v->kind == NODE_STRING ? v->text : STR("");
-}
-
-/* Cluster is a name or an ARN; the region is in TaskARN: arn:PARTITION:ecs:REGION:... */
-static enum err read_task(struct agent *a, struct str body, struct diag *d)
-{
-    struct arena scratch = {0};
-    struct node *root = NULL;
-    enum err err = tree_parse_json(body, "task metadata", &scratch, &root, d);
-
-    if (!err) {
-        struct str part = STR(""), rest = text_of(root, "TaskARN");
-        bool more = true;
-        for (int i = 0; i < 4 && more; i++)
-            more = str_cut(rest, ':', &part, &rest);
-        a->region = more ? str_dup(&a->task, part) : STR("");
-        a->cluster = str_dup(&a->task, ecs_short_name(text_of(root, "Cluster")));
-    }
-    arena_release(&scratch);
-    return err;
-}
-
 static void ask_for_task(struct agent *a)
 {
     AUTO_BUF url = {0};
     struct diag d = {0};
-    enum err err = OK;
 
-    if (!metadata_url(&url))
-        return;
-    for (int i = 0; i < METADATA_TRIES; i++) {
-        AUTO_BUF body = {0};
-        int status = 0;
-        diag_reset(&d);
-        err = ask_get(buf_view(&url), false, METADATA_TIMEOUT_MS, &status, &body, &d);
-        if (!err && status != 200)
-            err = diag_set(&d, ERR_NET, "HTTP status %d", status);
-        if (!err)
-            err = read_task(a, buf_view(&body), &d);
-        if (!err)
-            return;
-    }
-    log_warn(a->log, "the task metadata cannot be read", F_STR("url", buf_view(&url)), F_C("err", d.text),
-             F_C("next", "cluster and region must be in the configuration"));
+    if (own_task_ask(&a->task_arena, &a->task, &url, &d))
+        log_warn(a->log, "the task metadata cannot be read", F_STR("url", buf_view(&url)), F_C("err", d.text),
+                 F_C("next", "cluster and region must be in the configuration"));
 }
 
 /* ---- configuration ---- */
@@ -172,8 +117,8 @@ static enum err find_sources(struct agent *a, struct arena *scratch, struct conf
 
 static enum err load(struct agent *a, struct plan **out, struct diag *d)
 {
-    struct config_agent_options o = {.cluster = a->cluster,
-                                     .region = a->region,
+    struct config_agent_options o = {.cluster = a->task.cluster,
+                                     .region = a->task.region,
                                      .clusters = getenv("LEADLINE_ECS_CLUSTERS"),
                                      .getenv = from_environment};
     struct arena scratch = {0};
@@ -377,7 +322,7 @@ static struct log *open_log(const struct flags *f)
 
 static int run(const struct flags *f)
 {
-    struct agent a = {.flags = f, .cluster = STR(""), .region = STR("")};
+    struct agent a = {.flags = f, .task = {STR(""), STR("")}};
 
     if (flags_bool(f, "version")) {
         printf("leadline, version %s (cloudwatch-agent)\n", LEADLINE_VERSION);
@@ -388,7 +333,7 @@ static int run(const struct flags *f)
     int status = run_logged(&a);
     log_free(a.log);
     counters_free(a.counters);
-    arena_release(&a.task);
+    arena_release(&a.task_arena);
     return status;
 }
 

@@ -266,6 +266,19 @@ def test_the_agent(tmp_path):
     assert "ecs:ListServices" in out and f"arn:aws:ecs:{REGION}:*:service/demo/*" in out
 
 
+def test_the_agents_own_cluster(tmp_path):
+    """A file that names no cluster means the one of the task: by its metadata, or as given."""
+    sd = {"sd_frequency": "1m", "sd_result_file": "/tmp/x", "docker_label": {}}
+    c = write(tmp_path / "agent.json", {"logs": {"metrics_collected": {"prometheus": {"ecs_service_discovery": sd}}}})
+    metadata = Metadata()
+    out = check("iam", c, env=metadata.environment)[1]
+    metadata.close()
+    assert f"arn:aws:ecs:{REGION}:*:cluster/demo" in out
+    out = check("iam", c, "--cluster=other", "--region=us-east-1")[1]
+    assert "arn:aws:ecs:us-east-1:*:cluster/other" in out
+    assert check("iam", c)[0] == 1
+
+
 def test_the_policies_are_enough(tmp_path, emulator):
     """With nothing but what is printed, the emulator lets the discovery through; without one action it does not."""
     job = {"job_name": "tasks", "ecs_sd_configs": [{"region": REGION, "clusters": ["demo"], "port": PORT}]}
