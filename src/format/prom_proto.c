@@ -64,6 +64,9 @@ void prom_proto_init(struct prom_proto *p, struct str body, const struct prom_pr
     p->options = *options;
     p->arena = arena;
     p->state = NEXT_FAMILY;
+    p->metric = p->family_end = NULL;
+    p->name = STR_NONE;
+    p->value_tag = 0;
     p->bound = 0;
     p->expect = STR_NONE;
 }
