@@ -28,7 +28,7 @@ def fake():
     f.close()
 
 
-def resident_kib(pid):
+def status_of(pid):
     with open(f"/proc/{pid}/status") as f:
         return {k: v for k, v in (line.split(":", 1) for line in f)}
 
@@ -76,7 +76,7 @@ def test_five_thousand_tasks(tmp_path, fake):
         assert {k: agent.calls()[k] for k in once} == once, "nothing is described again for a task of a known service"
 
         agent.refreshes(3)
-        status = resident_kib(agent.process.pid)
+        status = status_of(agent.process.pid)
         print("resident", status["VmRSS"].strip(), "at most", status["VmHWM"].strip())
         assert int(status["VmHWM"].split()[0]) < 64 << 10
         assert agent.stop() == 0
