@@ -198,6 +198,30 @@ def test_tasks_of_ecs_sd(tmp_path, emulator):
     assert status == 1 and "ClusterNotFoundException" in " ".join(out.split())
 
 
+def test_services_of_cloud_map(tmp_path, emulator):
+    client = emulator.client("servicediscovery")
+    client.create_private_dns_namespace(Name="shop", Vpc="vpc-1")
+    space = client.list_namespaces()["Namespaces"][0]["Id"]
+    for name, tags in (("web", [{"Key": "METRICS_PATH", "Value": "/m"}]), ("plain", [])):
+        dns = {"DnsRecords": [{"Type": "A", "TTL": 60}]}
+        service = client.create_service(Name=name, NamespaceId=space, DnsConfig=dns, Tags=tags)["Service"]["Id"]
+        for instance, more in (("i1", {"AWS_INSTANCE_IPV4": "127.0.4.9"}), ("i2", {})):
+            attributes = {"AWS_INSTANCE_PORT": "9000", **more}
+            client.register_instance(ServiceId=service, InstanceId=instance, Attributes=attributes)
+    jobs = [{"job_name": "services", "cloudmap_sd_configs": [{"region": REGION, "namespaces": ["shop", "nope"]}]}]
+    c = write(tmp_path / "prometheus.yml", {"scrape_configs": jobs})
+    status, out, _ = check("discovery", c, "--format=json", env=at_emulator(emulator))
+    said = json.loads(out)
+    assert status == 0 and [t["target"] for t in said["targets"]] == ["http://127.0.4.9:9000/m"]
+    assert [s["what"] for s in said["left_out"]] == [
+        "namespace nope",
+        "namespace shop, service plain",
+        "namespace shop, service web, instance i2",
+    ]
+    status, out, _ = check("discovery", c)
+    assert status == 1 and "no AWS" in out and "credentials" in out
+
+
 def test_a_bad_file(tmp_path):
     c = write(tmp_path / "prometheus.yml", "scrape_configs:\n  - job_name: a\n    nonsense: 1\n")
     for what in ("discovery", "iam"):
