@@ -26,7 +26,7 @@
 #include "base/mem.h"
 #include "base/regex.h"
 #include "discover/aws_labels_int.h"
-#include "discover/cloudmap_file.h"
+#include "discover/result_file.h"
 
 enum { HOLD_BACK = 2, SAID_AT_ONCE = 20 };
 
@@ -69,7 +69,7 @@ struct agent_discoverer {
     struct cluster *clusters;
     uint32_t pending; /* of this refresh */
     uint64_t calls;
-    struct cloudmap_file *file;
+    struct result_file *file;
     uint32_t held_back;
     bool settled;              /* the targets of all clusters have been told, or waiting for them was given up */
     struct left_out *left_out; /* of the last refresh, by hash */
@@ -127,7 +127,7 @@ static void write_file(struct agent_discoverer *d, const struct ecs_agent_findin
     if (!d->file)
         return;
     ecs_agent_print(found, &text);
-    cloudmap_file_put(d->file, buf_view(&text));
+    result_file_put(d->file, buf_view(&text));
 }
 
 /* ---- statistics ---- */
@@ -405,7 +405,7 @@ static void stop(struct discoverer *self)
         if (d->clusters[i].client)
             ecs_client_free(d->clusters[i].client);
     if (d->file)
-        cloudmap_file_free(d->file);
+        result_file_free(d->file);
     counter_release(set, d->targets);
     counter_release(set, d->skipped);
     counter_release(set, d->calls_shown);
@@ -462,7 +462,7 @@ struct discoverer *discover_ecs_agent_new(const struct discover_env *env, struct
     open_counters(d, env);
     d->settled = !config->result_file.n || access(config->result_file.p, F_OK) != 0;
     if (config->result_file.n)
-        d->file = cloudmap_file_new(env->loop, env->log, config->result_file.p);
+        d->file = result_file_new(env->loop, env->log, config->result_file.p);
     describe(d);
     refresh_start(&d->refresh, env, plan, mechanism, config->frequency_ms, consumer ? consumer : &d->swallow, begin);
     return &d->base;

@@ -2,14 +2,14 @@
  * the last text also when its owner leaves at once. */
 #include "unit.h"
 
-#include "discover/cloudmap_file.h"
+#include "discover/result_file.h"
 #include "world.h"
 
 struct bench {
     struct loop *loop;
     struct world_folder folder;
     char path[128];
-    struct cloudmap_file *file;
+    struct result_file *file;
 };
 
 static struct bench open_bench(const char *name)
@@ -17,14 +17,14 @@ static struct bench open_bench(const char *name)
     struct bench b = {.loop = loop_new("test"), .folder = world_folder_new()};
 
     snprintf(b.path, sizeof(b.path), "%s/%s", b.folder.path, name);
-    b.file = cloudmap_file_new(b.loop, NULL, b.path);
+    b.file = result_file_new(b.loop, NULL, b.path);
     return b;
 }
 
 static void close_bench(struct bench *b)
 {
     if (b->file)
-        cloudmap_file_free(b->file);
+        result_file_free(b->file);
     world_loop_free(b->loop);
     world_folder_free(&b->folder);
 }
@@ -42,9 +42,9 @@ static void test_the_last_text_wins(void **state)
     struct bench b = open_bench("list.json");
     struct stat st;
 
-    cloudmap_file_put(b.file, STR("one"));
-    cloudmap_file_put(b.file, STR("two"));
-    cloudmap_file_put(b.file, STR("three"));
+    result_file_put(b.file, STR("one"));
+    result_file_put(b.file, STR("two"));
+    result_file_put(b.file, STR("three"));
     world_until(b.loop, holds(&b, "three"));
     assert_int_equal(stat(b.path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0644);
@@ -57,15 +57,15 @@ static void test_an_equal_text_is_not_written_again(void **state)
     struct bench b = open_bench("list.json");
     struct stat before, after;
 
-    cloudmap_file_put(b.file, STR("same"));
+    result_file_put(b.file, STR("same"));
     world_until(b.loop, holds(&b, "same"));
     assert_int_equal(stat(b.path, &before), 0);
-    cloudmap_file_put(b.file, STR("same"));
+    result_file_put(b.file, STR("same"));
     world_for(b.loop, 50);
     assert_int_equal(stat(b.path, &after), 0);
     assert_int_equal(before.st_ino, after.st_ino);
     assert_int_equal(unlink(b.path), 0);
-    cloudmap_file_put(b.file, STR("same"));
+    result_file_put(b.file, STR("same"));
     world_until(b.loop, holds(&b, "same"));
     close_bench(&b);
 }
@@ -76,12 +76,12 @@ static void test_a_write_that_fails_is_tried_again(void **state)
     struct bench b = open_bench("later/list.json");
     char directory[128];
 
-    cloudmap_file_put(b.file, STR("one"));
+    result_file_put(b.file, STR("one"));
     world_for(b.loop, 50);
     assert_false(holds(&b, "one"));
     snprintf(directory, sizeof(directory), "%s/later", b.folder.path);
     assert_int_equal(mkdir(directory, 0755), 0);
-    cloudmap_file_put(b.file, STR("one"));
+    result_file_put(b.file, STR("one"));
     world_until(b.loop, holds(&b, "one"));
     close_bench(&b);
 }
@@ -91,9 +91,9 @@ static void test_what_waits_is_written_at_the_end(void **state)
     (void)state;
     struct bench b = open_bench("list.json");
 
-    cloudmap_file_put(b.file, STR("one"));
-    cloudmap_file_put(b.file, STR("two"));
-    cloudmap_file_free(b.file);
+    result_file_put(b.file, STR("one"));
+    result_file_put(b.file, STR("two"));
+    result_file_free(b.file);
     b.file = NULL;
     world_until(b.loop, holds(&b, "two"));
     close_bench(&b);

@@ -1,4 +1,4 @@
-/* cloudmap_file: see the header.
+/* result_file: see the header.
  *
  *   put --> next --(no write under way)--> text --> work pool: file_replace_mode --> back on the loop
  *                                            ^                                        |
@@ -8,7 +8,7 @@
  * written last spares equal writes; a file that somebody has removed is written again. A free during a write leaves the
  * last text to it, and the end of that write frees the object.
  */
-#include "discover/cloudmap_file.h"
+#include "discover/result_file.h"
 
 #include <unistd.h>
 
@@ -18,7 +18,7 @@
 
 enum { SAY_AGAIN_MS = 60 * 1000 };
 
-struct cloudmap_file {
+struct result_file {
     struct work work;
     struct loop *loop;
     struct log *log;
@@ -33,7 +33,7 @@ struct cloudmap_file {
 
 static void run(struct work *w)
 {
-    struct cloudmap_file *f = CONTAINER_OF(w, struct cloudmap_file, work);
+    struct result_file *f = CONTAINER_OF(w, struct result_file, work);
     uint64_t hash = hash_bytes(buf_view(&f->text)) | 1;
 
     f->err = OK;
@@ -44,7 +44,7 @@ static void run(struct work *w)
     f->written = f->err ? 0 : hash;
 }
 
-static void release(struct cloudmap_file *f)
+static void release(struct result_file *f)
 {
     buf_release(&f->text);
     buf_release(&f->next);
@@ -52,7 +52,7 @@ static void release(struct cloudmap_file *f)
     free(f);
 }
 
-static void start(struct cloudmap_file *f)
+static void start(struct result_file *f)
 {
     struct buf text = f->text;
 
@@ -65,7 +65,7 @@ static void start(struct cloudmap_file *f)
 
 static void done(struct work *w)
 {
-    struct cloudmap_file *f = CONTAINER_OF(w, struct cloudmap_file, work);
+    struct result_file *f = CONTAINER_OF(w, struct result_file, work);
     uint32_t suppressed;
 
     f->busy = false;
@@ -79,9 +79,9 @@ static void done(struct work *w)
         release(f);
 }
 
-struct cloudmap_file *cloudmap_file_new(struct loop *loop, struct log *log, const char *path)
+struct result_file *result_file_new(struct loop *loop, struct log *log, const char *path)
 {
-    struct cloudmap_file *f = NEW(struct cloudmap_file);
+    struct result_file *f = NEW(struct result_file);
 
     f->loop = loop;
     f->log = log;
@@ -91,7 +91,7 @@ struct cloudmap_file *cloudmap_file_new(struct loop *loop, struct log *log, cons
     return f;
 }
 
-void cloudmap_file_put(struct cloudmap_file *f, struct str text)
+void result_file_put(struct result_file *f, struct str text)
 {
     buf_clear(&f->next);
     buf_str(&f->next, text);
@@ -100,7 +100,7 @@ void cloudmap_file_put(struct cloudmap_file *f, struct str text)
         start(f);
 }
 
-void cloudmap_file_free(struct cloudmap_file *f)
+void result_file_free(struct result_file *f)
 {
     f->freed = true;
     if (!f->busy)

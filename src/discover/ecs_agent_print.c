@@ -1,4 +1,4 @@
-/* ecs_result_file: the list of targets as the CloudWatch agent writes it for its scraper, and as file_sd_configs reads
+/* ecs_agent_print: the list of targets as the CloudWatch agent writes it for its scraper, and as file_sd_configs reads
  * it.
  *
  *   - targets:
