@@ -32,7 +32,7 @@
 #include "cmd/flags.h"
 #include "discover/aws_queue.h"
 #include "discover/cloudmap.h"
-#include "discover/cloudmap_file.h"
+#include "discover/result_file.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "wire/json.h"
@@ -91,7 +91,7 @@ struct sidecar {
     struct discoverer *discoverer; /* NULL before the namespaces are known */
     struct target_consumer consumer;
 
-    struct cloudmap_file *config_file, *list_file; /* FILE_BASED; config_file not with OTEL */
+    struct result_file *config_file, *list_file; /* FILE_BASED; config_file not with OTEL */
     struct http_server *server;                    /* NULL: there is none */
     struct buf list;
     bool has_list;
@@ -113,7 +113,7 @@ static void on_targets(struct target_consumer *self, struct target_groups *group
     cloudmap_print(groups, &s->list);
     target_groups_free(groups);
     if (s->list_file)
-        cloudmap_file_put(s->list_file, buf_view(&s->list));
+        result_file_put(s->list_file, buf_view(&s->list));
 }
 
 static void start_discovery(struct sidecar *s, struct str *names, uint32_t n)
@@ -163,7 +163,7 @@ static void read_config(struct sidecar *s, bool changed)
     if (changed)
         log_info(s->log, "the Prometheus configuration has come", F_STR("parameter", s->settings.config_parameter),
                  F_INT("bytes", s->config_parameter.value.n));
-    cloudmap_file_put(s->config_file, s->config_parameter.value);
+    result_file_put(s->config_file, s->config_parameter.value);
 }
 
 static void write_question(struct aws_job *j, struct str token, struct buf *body)
@@ -344,12 +344,12 @@ static void open_files(struct sidecar *s)
     if (file_mkdirs(s->settings.dir.p, &d))
         log_error(s->log, "CONFIG_FILE_DIR cannot be made", F_C("err", d.text),
                   F_C("next", "writing there is tried all the same"));
-    s->list_file = cloudmap_file_new(s->loop, s->log, list);
+    s->list_file = result_file_new(s->loop, s->log, list);
     if (access(list, F_OK))
-        cloudmap_file_put(s->list_file, STR("[]"));
+        result_file_put(s->list_file, STR("[]"));
     if (!s->settings.otel)
         s->config_file =
-            cloudmap_file_new(s->loop, s->log, arena_printf(&s->arena, "%s/prometheus.yaml", s->settings.dir.p));
+            result_file_new(s->loop, s->log, arena_printf(&s->arena, "%s/prometheus.yaml", s->settings.dir.p));
 }
 
 static enum err open_aws(struct sidecar *s, struct diag *d)
@@ -392,9 +392,9 @@ static void close_all(struct sidecar *s)
     aws_free(s->aws);
     http_client_free(s->http);
     if (s->list_file)
-        cloudmap_file_free(s->list_file);
+        result_file_free(s->list_file);
     if (s->config_file)
-        cloudmap_file_free(s->config_file);
+        result_file_free(s->config_file);
     loop_stop(s->loop);
 }
 
