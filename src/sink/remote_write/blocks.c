@@ -19,6 +19,8 @@
 #include "base/err.h"
 #include "format/exposition.h"
 
+_Static_assert(sizeof(struct block) <= 64, "a cache line");
+
 enum {
     TEXT_MAX = 32 << 10,
     METADATA_MAX = 16, /* the message of a series, tag included */
@@ -47,7 +49,7 @@ bool block_family_has(const struct block_family *f, struct str name)
     const struct str gauge_histogram[] = {STR("_bucket"), STR("_gsum"), STR("_gcount")};
     if (name.n < f->name.n || memcmp(name.p, f->name.p, f->name.n) != 0)
         return false;
-    switch (f->type) {
+    switch (f->said.type) {
     case TYPE_COUNTER:
         return str_eq(without(f->name, total), without(name, total));
     case TYPE_INFO:
@@ -71,24 +73,20 @@ static uint64_t metric_hash(uint32_t metric)
     return h ^ h >> 29;
 }
 
-static bool is_metric(const void *ctx, uint32_t index)
+struct block_key {
+    const struct blocks *b;
+    uint32_t metric;
+};
+
+static bool is_metric(const void *ctx, uint32_t place)
 {
-    const struct block *wanted = ((const struct blocks *)ctx)->v[0];
-    return ((const struct blocks *)ctx)->v[index]->metric == wanted->metric;
+    const struct block_key *key = ctx;
+    return block_at(key->b, place)->metric == key->metric;
 }
 
-/* The place of a metric's block; v[0] is the key's. */
 static uint32_t find(const struct blocks *b, uint32_t metric)
 {
-    if (b->n == 0)
-        return MAP_NONE;
-    b->v[0]->metric = metric;
-    return map_find(&b->by_metric, metric_hash(metric), is_metric, b);
-}
-
-static size_t block_size(uint32_t n)
-{
-    return sizeof(struct block) + n * sizeof(struct block_family);
+    return map_find(&b->by_metric, metric_hash(metric), is_metric, &(struct block_key){b, metric});
 }
 
 static uint32_t symbol_of(struct blocks *b, struct str text)
@@ -100,35 +98,35 @@ static uint32_t symbol_of(struct blocks *b, struct str text)
     return id;
 }
 
-static size_t text_bound(struct str text)
+static uint32_t text_bound(struct str text)
 {
-    return text.n > TEXT_MAX ? 0 : text.n + SYMBOL_HEAD_MAX;
+    return text.n > TEXT_MAX ? 0 : (uint32_t)text.n + SYMBOL_HEAD_MAX;
 }
 
-static struct block *make(struct blocks *b, const struct intern_view *view, uint32_t metric)
+static void make(struct blocks *b, const struct intern_view *view, uint32_t metric, struct block *out)
 {
     struct family *families = NULL;
     uint32_t n = 0;
     arena_reset(&b->scratch);
     exposition_families(intern_raw(view, metric), (enum exposition_kind)batch_block_kind(intern_get(view, metric)),
                         &b->scratch, &families, &n);
-    struct block *out = mem_alloc(block_size(n));
     *out = (struct block){.metric = metric};
     for (uint32_t i = 0; i < n; i++) {
         const struct family *f = &families[i];
         if (f->type == TYPE_UNKNOWN && !f->help.n && !f->unit.n)
             continue;
-        size_t bound = text_bound(f->help) + text_bound(f->unit) + METADATA_MAX;
+        if (!out->v)
+            out->v = mem_alloc((n - i) * sizeof(*out->v));
+        uint32_t bound = text_bound(f->help) + text_bound(f->unit) + METADATA_MAX;
         if (bound > out->bound)
             out->bound = bound;
-        out->v[out->n++] = (struct block_family){.name = str_from(mem_strndup(f->name.p, f->name.n), f->name.n),
-                                                 .type = f->type,
-                                                 .help = symbol_of(b, f->help),
-                                                 .unit = symbol_of(b, f->unit)};
-        b->bytes += f->name.n + 1;
+        out->v[out->n++] = (struct block_family){
+            .name = str_from(mem_strndup(f->name.p, f->name.n), f->name.n),
+            .said = {.type = f->type, .help = symbol_of(b, f->help), .unit = symbol_of(b, f->unit)}};
+        b->bytes += f->name.n + 1 + sizeof(*out->v);
     }
-    b->bytes += block_size(n);
-    return out;
+    if (out->n)
+        out->first = out->v[0].said;
 }
 
 static void drop(struct blocks *b, struct block *block)
@@ -139,42 +137,49 @@ static void drop(struct blocks *b, struct block *block)
     }
     for (uint32_t i = 0; i < block->n; i++) {
         const struct block_family *f = &block->v[i];
-        if (f->help)
-            symbols_unref(b->symbols, f->help);
-        if (f->unit)
-            symbols_unref(b->symbols, f->unit);
-        b->bytes -= f->name.n + 1;
+        if (f->said.help)
+            symbols_unref(b->symbols, f->said.help);
+        if (f->said.unit)
+            symbols_unref(b->symbols, f->said.unit);
+        b->bytes -= f->name.n + 1 + sizeof(*f);
         free((char *)f->name.p);
     }
-    b->bytes -= block_size(block->n);
-    free(block);
+    free(block->v);
 }
 
-static uint32_t place(struct blocks *b)
+/* A free place; chunks do not move, and no block straddles two lines. */
+static uint32_t take_place(struct blocks *b)
 {
-    if (b->n_holes)
-        return b->holes[--b->n_holes];
-    b->v = mem_grow(b->v, &b->cap, b->n + 2, sizeof(struct block *));
-    if (b->n == 0) {
-        b->v[0] = mem_zalloc(sizeof(struct block));
-        b->n = 1;
+    uint32_t place = b->free;
+    if (place) {
+        b->free = block_at(b, place)->next;
+        return place;
     }
-    return (uint32_t)b->n++;
+    if (b->n % BLOCKS_A_CHUNK == 0) {
+        size_t i = b->n / BLOCKS_A_CHUNK;
+        b->chunks = mem_grow(b->chunks, &b->cap_chunks, i + 1, sizeof(struct block *));
+        b->chunks[i] = aligned_alloc(64, BLOCKS_A_CHUNK * sizeof(struct block));
+        CHECK(b->chunks[i]);
+        b->bytes += BLOCKS_A_CHUNK * sizeof(struct block);
+    }
+    if (b->n == 0)
+        *block_at(b, b->n++) = (struct block){.metric = METRIC_NONE};
+    return b->n++;
 }
 
 struct block *blocks_get(struct blocks *b, const struct intern_view *view, uint32_t metric, struct block *after)
 {
-    if (after && after->next && b->v[after->next] && b->v[after->next]->metric == metric)
-        return b->v[after->next];
+    if (after && after->next && block_at(b, after->next)->metric == metric)
+        return block_at(b, after->next);
     uint32_t at = find(b, metric);
     if (at == MAP_NONE) {
-        at = place(b);
-        b->v[at] = make(b, view, metric);
+        at = take_place(b);
+        make(b, view, metric, block_at(b, at));
         map_add(&b->by_metric, metric_hash(metric), at);
     }
     if (after)
         after->next = at;
-    return b->v[at];
+    return block_at(b, at);
 }
 
 static int32_t find_family(const struct block *block, struct str name)
@@ -186,7 +191,7 @@ static int32_t find_family(const struct block *block, struct str name)
     return -1;
 }
 
-const struct block_family *block_family_of(struct blocks *b, struct block *block, uint32_t symbol, struct str name)
+const struct block_said *block_said_of(struct blocks *b, struct block *block, uint32_t symbol, struct str name)
 {
     int k = 0;
     while (symbol && k < BLOCK_NAMES && block->names[k].symbol && block->names[k].symbol != symbol)
@@ -202,7 +207,7 @@ const struct block_family *block_family_of(struct blocks *b, struct block *block
             block->names[k].family = family;
         }
     }
-    return family < 0 ? NULL : &block->v[family];
+    return family < 0 ? NULL : &block->v[family].said;
 }
 
 static void swept(void *ctx, uint32_t metric)
@@ -212,10 +217,9 @@ static void swept(void *ctx, uint32_t metric)
     if (at == MAP_NONE)
         return;
     CHECK(map_remove(&b->by_metric, metric_hash(metric), at));
-    drop(b, b->v[at]);
-    b->v[at] = NULL;
-    b->holes = mem_grow(b->holes, &b->cap_holes, b->n_holes + 1, sizeof(*b->holes));
-    b->holes[b->n_holes++] = at;
+    drop(b, block_at(b, at));
+    *block_at(b, at) = (struct block){.metric = METRIC_NONE, .next = b->free};
+    b->free = at;
 }
 
 void blocks_init(struct blocks *b, struct intern *in, struct symbols *symbols)
@@ -229,14 +233,13 @@ void blocks_release(struct blocks *b)
     if (!b->intern)
         return;
     intern_unlisten(b->intern, swept, b);
-    for (size_t i = 1; i < b->n; i++) {
-        if (b->v[i])
-            drop(b, b->v[i]);
+    for (uint32_t i = 1; i < b->n; i++) {
+        if (block_at(b, i)->metric != METRIC_NONE)
+            drop(b, block_at(b, i));
     }
-    if (b->n)
-        free(b->v[0]);
-    free(b->v);
-    free(b->holes);
+    for (uint32_t i = 0; i < b->n; i += BLOCKS_A_CHUNK)
+        free(b->chunks[i / BLOCKS_A_CHUNK]);
+    free(b->chunks);
     map_release(&b->by_metric);
     arena_release(&b->scratch);
     *b = (struct blocks){0};

@@ -333,18 +333,18 @@ static inline void add_number(struct said *said, uint32_t tag, uint32_t number)
     said->n += n;
 }
 
-static inline const struct block_family *family_of(struct run2 *r)
+static inline const struct block_said *family_of(struct run2 *r)
 {
     const struct block *block = r->said.block;
     if (!r->name)
         return NULL;
-    if (LIKELY(r->name_symbol && block->names[0].symbol == r->name_symbol))
-        return block->names[0].family < 0 ? NULL : &block->v[block->names[0].family];
-    return block_family_of(&r->e->blocks, r->said.block, r->name_symbol, dictionary_text_of(r->d, r->name));
+    if (LIKELY(r->name_symbol && block->names[0].symbol == r->name_symbol && block->names[0].family == 0))
+        return &block->first;
+    return block_said_of(&r->e->blocks, r->said.block, r->name_symbol, dictionary_text_of(r->d, r->name));
 }
 
 /* From here on series have the name of the one at hand. */
-static inline void say_family(struct run2 *r, const struct block_family *f)
+static inline void say_family(struct run2 *r, const struct block_said *f)
 {
     const struct symbols *symbols = &r->e->symbols;
     r->said.name = r->name;
@@ -369,7 +369,7 @@ static __attribute__((noinline)) void say(struct run2 *r)
 /* The same unless it would write a text. */
 static bool say_known(struct run2 *r)
 {
-    const struct block_family *f = family_of(r);
+    const struct block_said *f = family_of(r);
     if (f && ((f->help && !dictionary_knows(r->d, f->help)) || (f->unit && !dictionary_knows(r->d, f->unit))))
         return false;
     say_family(r, f);
@@ -450,6 +450,15 @@ static inline void note_batch_time(struct part *part, int64_t ts_ms)
 {
     if (part->counts.samples == 0 || part->counts.last_ms < ts_ms || part->counts.first_ms > ts_ms)
         encode_note_time(&part->counts, ts_ms);
+}
+
+/* The last of the marks in front of this sample, of which `mark` is one. */
+static inline const struct batch_block *last_mark(const struct batch_block *mark, const struct batch_block *no_more,
+                                                  uint32_t sample)
+{
+    while (mark + 1 != no_more && mark[1].first <= sample)
+        mark++;
+    return mark;
 }
 
 /* From here on samples stand under another block. */
@@ -540,10 +549,10 @@ static uint32_t put_texts(struct run2 *r, const struct form *f)
 /* Of a block with several families only those are said that have samples: that is seen later. */
 static void put_block_texts(struct run2 *r, const struct block *block)
 {
-    if (block->n == 1 && block->v[0].help)
-        dictionary_symbol(&r->e->symbols, r->d, block->v[0].help, &r->p);
-    if (block->n == 1 && block->v[0].unit)
-        dictionary_symbol(&r->e->symbols, r->d, block->v[0].unit, &r->p);
+    if (block->n == 1 && block->first.help)
+        dictionary_symbol(&r->e->symbols, r->d, block->first.help, &r->p);
+    if (block->n == 1 && block->first.unit)
+        dictionary_symbol(&r->e->symbols, r->d, block->first.unit, &r->p);
 }
 
 /* Texts of the samples from i on, as far as these and their entries have room beside what the first takes at most; its
@@ -562,9 +571,11 @@ static __attribute__((noinline)) void write_ahead(const struct remote_write *rw,
     r->ahead = true;
     for (; i < end; i++) {
         const struct form *f = forms_quick(&rw->forms, b->samples[run->first + i].metric);
-        for (; next != no_more && next->first <= run->first + i; next++) {
+        if (next != no_more && next->first <= run->first + i) {
+            next = last_mark(next, no_more, run->first + i);
             block = next->metric == METRIC_NONE ? NULL : blocks_get(&r->e->blocks, b->metrics, next->metric, block);
             said = false;
+            next++;
         }
         if (!f || f->names != run->scope->names || f->kind != FORM_SERIES)
             continue;
@@ -624,8 +635,7 @@ bool encode2_run(struct remote_write *rw, struct dictionary *d, const struct bat
         else
             f = other_form(forms, f, b->metrics, s->metric, run->scope, &bytes);
         if (UNLIKELY(next != no_more && next->first <= run->first + i)) {
-            while (next + 1 != no_more && next[1].first <= run->first + i)
-                next++;
+            next = last_mark(next, no_more, run->first + i);
             enter_block(&r, b, next++->metric);
             around = (size_t)r.sf->bytes + ENTRY_SLACK + (r.said.block ? r.said.block->bound : 0);
         }

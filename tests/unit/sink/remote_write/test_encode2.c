@@ -170,7 +170,7 @@ static void families_have_the_names_of_the_original(void **state)
         {TYPE_HISTOGRAM, "a", "b_sum", false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct block_family f = {.name = str_c(cases[i].family), .type = cases[i].type};
+        struct block_family f = {.name = str_c(cases[i].family), .said = {.type = cases[i].type}};
         assert_int_equal(block_family_has(&f, str_c(cases[i].name)), cases[i].has);
     }
 }
