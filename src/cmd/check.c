@@ -89,8 +89,13 @@ static int run(const struct flags *f)
         return 1;
     }
     if (!promtool && f->n_rest > 1 && is_of_server(f->rest[0])) {
-        fprintf(stderr, "leadline check %s: this is about a server's rules and queries, which leadline does not have\n",
-                f->rest[0].p);
+        fprintf(
+            stderr,
+            str_eq(f->rest[0], STR("service-discovery"))
+                ? "leadline check %s: use `leadline check discovery FILE --job=JOB`, which also says why something is "
+                  "not found\n"
+                : "leadline check %s: this is about a server's rules and queries, which leadline does not have\n",
+            f->rest[0].p);
         return 1;
     }
     for (uint32_t i = first; i < f->n_rest; i++)
@@ -103,7 +108,9 @@ int cmd_check(int argc, char **argv)
 {
     static const struct flags_command command = {
         .program = "leadline check",
-        .summary = "Checks a configuration file and prints the plan that it compiles to.",
+        .summary = "Checks a configuration file and prints the plan that it compiles to.\n\n"
+                   "Other checks, each with its own --help: leadline check discovery, relabel, metrics, web-config, "
+                   "aws, iam.",
         .specs = specs,
         .n_specs = COUNT_OF(specs),
         .max_rest = 1000,
@@ -113,12 +120,8 @@ int cmd_check(int argc, char **argv)
     static const struct {
         const char *word;
         int (*run)(int argc, char **argv);
-    } parts[] = {{"aws", cmd_check_aws},
-                 {"discovery", check_discovery},
-                 {"iam", check_iam},
-                 {"metrics", check_metrics},
-                 {"relabel", check_relabel},
-                 {"web-config", check_web_config}};
+    } parts[] = {{"aws", cmd_check_aws},     {"discovery", check_discovery}, {"iam", check_iam},
+                 {"metrics", check_metrics}, {"relabel", check_relabel},     {"web-config", check_web_config}};
 
     for (size_t i = 0; argc > 0 && i < COUNT_OF(parts); i++)
         if (strcmp(argv[0], parts[i].word) == 0)
