@@ -53,6 +53,12 @@ void diag_reset(struct diag *d)
     d->line = d->col = d->sys_errno = 0;
 }
 
+void diag_keep(struct diag *first, const struct diag *d)
+{
+    if (!first->text[0])
+        *first = *d;
+}
+
 /* Ends out[size] in "..." and not within a UTF-8 sequence. */
 static void mark_cut(char *out, size_t size)
 {

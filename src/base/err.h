@@ -45,6 +45,8 @@ struct diag {
 };
 
 void diag_reset(struct diag *d);
+/* The first that is kept stays. */
+void diag_keep(struct diag *first, const struct diag *d);
 /* Both return `code`, so that a failure is one line: return diag_set(d, ERR_SYNTAX, "..."). NULL d is allowed. */
 enum err diag_set(struct diag *d, enum err code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 enum err diag_at(struct diag *d, enum err code, const char *file, int line, int col, const char *fmt, ...)

@@ -132,17 +132,6 @@ void agent_read_object(struct agent_reader *a, const struct node *n, const struc
 
 /* ---- values ---- */
 
-static bool is_name(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!letter && (i == 0 || c < '0' || c > '9'))
-            return false;
-    }
-    return s.n > 0;
-}
-
 static struct str expand(struct agent_reader *a, struct str s)
 {
     AUTO_BUF b = {0};
@@ -152,7 +141,7 @@ static struct str expand(struct agent_reader *a, struct str s)
         buf_str(&b, before);
         s = rest;
         if (!rest.n || *rest.p != '{' || !str_cut(str_from(rest.p + 1, rest.n - 1), '}', &name, &after) ||
-            !is_name(name)) {
+            !label_name_is_legacy(name)) {
             buf_char(&b, '$');
             continue;
         }

@@ -1,4 +1,4 @@
-/* aws_labels: what the discoverers of EC2 and ECS share.
+/* aws_labels: what the discoverers of EC2, ECS and Cloud Map share.
  *
  * A session comes from the program's struct aws, by the configuration; programs without one (tests, small commands)
  * have NULL there, and then the refresh fails and says so: discovery of other kinds goes on.
@@ -25,6 +25,39 @@ const struct http_options *aws_sd_http(const struct http_options *block)
                t->server_name.n || t->insecure_skip_verify || t->min_version || t->max_version;
 
     return tls || block->proxy_url.n || block->proxy_from_environment ? block : NULL;
+}
+
+struct aws_queue_options aws_sd_queue(const struct refresh *r, struct aws_session *session,
+                                      const struct http_options *http, uint32_t concurrency)
+{
+    return (struct aws_queue_options){
+        .loop = r->env.loop,
+        .session = session,
+        .http = http,
+        .counters = r->env.counters,
+        .mechanism = r->mechanism,
+        .config = r->env.config,
+        .concurrency = concurrency,
+    };
+}
+
+struct counter *aws_sd_calls(struct refresh *r)
+{
+    return refresh_counter(r, COUNTER_GAUGE, "leadline_sd_refresh_aws_calls",
+                           "Requests to AWS that the last refresh took.");
+}
+
+struct counter *aws_sd_targets(struct refresh *r)
+{
+    return refresh_counter(r, COUNTER_GAUGE, "leadline_sd_targets", "Targets that the last refresh found.");
+}
+
+void aws_sd_describe(struct refresh *r, const struct aws_session *session, const struct aws_config *config)
+{
+    struct str region = session ? aws_session_region(session) : config->region;
+
+    buf_clear(&r->about);
+    buf_printf(&r->about, "region %.*s", STR_ARGS(region.n ? region : STR("(not known yet)")));
 }
 
 void aws_sd_label(struct labels_builder *b, struct arena *a, const char *name, struct str value)

@@ -24,7 +24,6 @@
 enum { MAX_LOGGED = 10 };
 
 struct cloudmap_discoverer {
-    struct discoverer base;
     struct refresh refresh;
     const struct plan_cloudmap_sd *config;
     struct aws_config aws;          /* the configuration's, without the endpoint: that is of Cloud Map alone */
@@ -35,7 +34,6 @@ struct cloudmap_discoverer {
     uint32_t n_names, n_next_names;
     struct counter *calls, *targets, *skipped[CLOUDMAP_REASONS];
     uint64_t logged; /* hash of what was wrong last */
-    struct buf about;
 };
 
 const char *cloudmap_reason_name(enum cloudmap_reason reason)
@@ -220,12 +218,12 @@ void cloudmap_find(const struct plan_cloudmap_sd *config, const struct cloudmap_
 
 static void describe(struct cloudmap_discoverer *e)
 {
-    struct str region = e->session ? aws_session_region(e->session) : e->config->aws.region;
+    struct buf *about = &e->refresh.about;
 
-    buf_clear(&e->about);
-    buf_printf(&e->about, "region %.*s, namespaces ", STR_ARGS(region.n ? region : STR("(not known yet)")));
+    aws_sd_describe(&e->refresh, e->session, &e->aws);
+    buf_c(about, ", namespaces ");
     for (uint32_t i = 0; i < e->n_names; i++)
-        buf_printf(&e->about, "%s%.*s", i ? ", " : "", STR_ARGS(e->names[i]));
+        buf_printf(about, "%s%.*s", i ? ", " : "", STR_ARGS(e->names[i]));
 }
 
 /* Says what is wrong, each thing once. */
@@ -292,10 +290,7 @@ static void on_done(void *ctx, const struct cloudmap_client_result *r)
         n += all->groups[i].n_targets;
     counter_set(e->targets, n);
     arena_release(&scratch);
-    if (r->diag.text[0])
-        refresh_partly(&e->refresh, all, &r->diag);
-    else
-        refresh_done(&e->refresh, all);
+    refresh_partly(&e->refresh, all, &r->diag);
 }
 
 static enum err open_client(struct cloudmap_discoverer *e, struct diag *d)
@@ -304,13 +299,8 @@ static enum err open_client(struct cloudmap_discoverer *e, struct diag *d)
     if (err)
         return err;
     struct cloudmap_client_options o = {
-        .loop = e->refresh.env.loop,
-        .counters = e->refresh.env.counters,
-        .session = e->session,
-        .mechanism = "cloudmap",
-        .config = e->refresh.env.config,
+        .queue = aws_sd_queue(&e->refresh, e->session, NULL, e->config->request_concurrency),
         .endpoint = e->config->aws.endpoint,
-        .request_concurrency = e->config->request_concurrency,
         .discover = e->config->discover,
         .health = e->config->health,
         .wanted = cloudmap_is_scraped,
@@ -348,7 +338,7 @@ static void begin(struct refresh *r)
 
 void cloudmap_set_namespaces(struct discoverer *d, const struct str *names, uint32_t n)
 {
-    struct cloudmap_discoverer *e = CONTAINER_OF(d, struct cloudmap_discoverer, base);
+    struct cloudmap_discoverer *e = CONTAINER_OF(d, struct cloudmap_discoverer, refresh.base);
     struct arena *a = &e->next_names_arena;
 
     arena_reset(a);
@@ -363,42 +353,31 @@ void cloudmap_set_namespaces(struct discoverer *d, const struct str *names, uint
 
 static void stop(struct discoverer *self)
 {
-    struct cloudmap_discoverer *e = CONTAINER_OF(self, struct cloudmap_discoverer, base);
+    struct cloudmap_discoverer *e = CONTAINER_OF(self, struct cloudmap_discoverer, refresh.base);
     struct counters *set = e->refresh.env.counters;
 
     if (e->client)
         cloudmap_client_free(e->client);
-    counter_release(set, e->calls);
-    counter_release(set, e->targets);
     for (int i = 0; i < CLOUDMAP_REASONS; i++)
         counter_release(set, e->skipped[i]);
     refresh_stop(&e->refresh);
     arena_release(&e->names_arena);
     arena_release(&e->next_names_arena);
-    buf_release(&e->about);
     free(e);
 }
 
-static void status(const struct discoverer *self, struct discover_status *out)
+static void open_counters(struct cloudmap_discoverer *e)
 {
-    const struct cloudmap_discoverer *e = CONTAINER_OF(self, struct cloudmap_discoverer, base);
-
-    refresh_status(&e->refresh, buf_view(&e->about), out);
-}
-
-static void open_counters(struct cloudmap_discoverer *e, const struct discover_env *env)
-{
+    const struct refresh *r = &e->refresh;
     struct counter_label labels[] = {
-        {STR("mechanism"), STR("cloudmap")}, {STR("config"), env->config}, {STR("reason"), STR("")}};
+        {STR("mechanism"), str_c(r->mechanism)}, {STR("config"), r->env.config}, {STR("reason"), STR("")}};
 
-    e->calls = counter_new(env->counters, COUNTER_GAUGE, "leadline_sd_refresh_aws_calls",
-                           "Requests to AWS that the last refresh took.", labels, 2);
-    e->targets = counter_new(env->counters, COUNTER_GAUGE, "leadline_sd_targets",
-                             "Targets that the last refresh found.", labels, 2);
+    e->calls = aws_sd_calls(&e->refresh);
+    e->targets = aws_sd_targets(&e->refresh);
     for (int i = 0; i < CLOUDMAP_REASONS; i++) {
         labels[2].value = str_c(cloudmap_reason_name((enum cloudmap_reason)i));
         e->skipped[i] =
-            counter_new(env->counters, COUNTER_GAUGE, "leadline_sd_cloudmap_skipped",
+            counter_new(r->env.counters, COUNTER_GAUGE, "leadline_sd_cloudmap_skipped",
                         "Namespaces, services and instances that the last refresh left out, by reason.", labels, 3);
     }
 }
@@ -406,16 +385,16 @@ static void open_counters(struct cloudmap_discoverer *e, const struct discover_e
 struct discoverer *discover_cloudmap_new(const struct discover_env *env, struct plan *plan,
                                          const struct plan_cloudmap_sd *config, struct target_consumer *consumer)
 {
+    static const struct refresh_kind kind = {"cloudmap", begin, stop};
     struct cloudmap_discoverer *e = NEW(struct cloudmap_discoverer);
 
-    e->base = (struct discoverer){stop, status};
+    refresh_start(&e->refresh, &kind, env, plan, config->refresh_ms, consumer);
     e->config = config;
     e->aws = config->aws;
     e->aws.endpoint = STR_NONE;
     e->names = config->namespaces;
     e->n_names = config->n_namespaces;
-    open_counters(e, env);
+    open_counters(e);
     describe(e);
-    refresh_start(&e->refresh, env, plan, "cloudmap", config->refresh_ms, consumer, begin);
-    return &e->base;
+    return &e->refresh.base;
 }

@@ -86,24 +86,10 @@ struct cloudmap_client {
 struct cloudmap_client *cloudmap_client_new(const struct cloudmap_client_options *o)
 {
     struct cloudmap_client *c = NEW(struct cloudmap_client);
-    struct aws_queue_options q = {
-        .loop = o->loop,
-        .session = o->session,
-        .counters = o->counters,
-        .mechanism = o->mechanism,
-        .config = o->config,
-        .concurrency = o->request_concurrency,
-    };
 
     c->o = *o;
-    c->queue = aws_queue_new(&q);
+    c->queue = aws_queue_new(&o->queue);
     return c;
-}
-
-static void note(struct cloudmap_client *c, const struct diag *d)
-{
-    if (!c->diag.text[0])
-        c->diag = *d;
 }
 
 /* ---- services known ---- */
@@ -315,7 +301,7 @@ static enum err take_tags(struct entry *e, struct str body, struct diag *d)
     e->tags = a;
     e->service.tags = tags;
     e->has_tags = true;
-    e->tags_until_ms = loop_now_ms(e->client->o.loop) + TAGS_MS;
+    e->tags_until_ms = loop_now_ms(e->client->o.queue.loop) + TAGS_MS;
     return OK;
 }
 
@@ -407,7 +393,7 @@ static bool is_fresh(const struct entry *e)
 {
     uint64_t most = e->client->o.health == CLOUDMAP_ALL ? UNFILTERED_MS : FILTERED_MS;
 
-    return e->has_instances && e->has_revision && loop_now_ms(e->client->o.loop) - e->discovered_ms < most;
+    return e->has_instances && e->has_revision && loop_now_ms(e->client->o.queue.loop) - e->discovered_ms < most;
 }
 
 static void start_instances(struct entry *e)
@@ -437,7 +423,7 @@ static void end_revision(struct entry *e, enum err err, struct str code, const s
 {
     if (err && code.n == 0) { /* nobody answered: the other question would not be either */
         e->failed = true;
-        note(e->client, d);
+        diag_keep(&e->client->diag, d);
     } else if (err || e->revision_told != e->revision) {
         e->client->no_revision |= aws_code_is_denied(code);
         start_job(e->client, JOB_DISCOVER, NULL, e);
@@ -458,7 +444,7 @@ static void end_of_entry(struct job *j, enum err err, struct str code, const str
     }
     if (err) {
         e->failed = true;
-        note(j->client, d);
+        diag_keep(&j->client->diag, d);
     }
     if (j->kind == JOB_TAGS) {
         if (e->has_tags)
@@ -470,7 +456,7 @@ static void end_of_entry(struct job *j, enum err err, struct str code, const str
         return;
     }
     use_listed(e);
-    e->discovered_ms = loop_now_ms(e->client->o.loop);
+    e->discovered_ms = loop_now_ms(e->client->o.queue.loop);
 }
 
 /* Its services stay as they were listed last. */
@@ -492,7 +478,7 @@ static void end_job(struct aws_job *job, enum err err, struct str code, const st
     if (j->entry) {
         end_of_entry(j, err, code, d);
     } else if (err) {
-        note(c, d);
+        diag_keep(&c->diag, d);
         if (j->kind == JOB_NAMESPACES)
             c->list_failed = true;
         else if (!is_not_there(code))
@@ -549,7 +535,7 @@ static void finish(struct cloudmap_client *c)
 
 static void start_details(struct cloudmap_client *c)
 {
-    uint64_t now = loop_now_ms(c->o.loop);
+    uint64_t now = loop_now_ms(c->o.queue.loop);
 
     for (size_t i = 0; i < c->n_entries; i++) {
         struct entry *e = c->entries[i];
@@ -614,6 +600,6 @@ void cloudmap_client_free(struct cloudmap_client *c)
     free(c->namespaces);
     free(c->found);
     arena_release(&c->arena);
-    aws_session_release(c->o.session);
+    aws_session_release(c->o.queue.session);
     free(c);
 }

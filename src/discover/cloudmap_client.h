@@ -11,7 +11,7 @@
 #ifndef DISCOVER_CLOUDMAP_CLIENT_H
 #define DISCOVER_CLOUDMAP_CLIENT_H
 
-#include "aws/aws.h"
+#include "discover/aws_queue.h"
 #include "discover/cloudmap_answers.h"
 #include "plan/plan.h"
 
@@ -24,14 +24,9 @@ struct cloudmap_service {
 };
 
 struct cloudmap_client_options {
-    struct loop *loop;
-    struct counters *counters;
-    struct aws_session *session;  /* the client takes over the reference */
-    const char *mechanism;        /* static; of the counters */
-    struct str config;            /* a label of the counters; kept by the caller */
-    struct str endpoint;          /* of Cloud Map alone, or empty; kept by the caller */
-    uint32_t request_concurrency; /* calls at once; 0: 20 */
-    bool discover;                /* by DiscoverInstances */
+    struct aws_queue_options queue; /* the client takes over the session's reference; the rest is kept by the caller */
+    struct str endpoint;            /* of Cloud Map alone, or empty; kept by the caller */
+    bool discover;                  /* by DiscoverInstances */
     enum cloudmap_health health;
     bool (*wanted)(const struct cloudmap_service *s); /* by its tags: the instances of others are not asked for */
 };

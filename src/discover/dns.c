@@ -28,14 +28,12 @@ struct dns_name {
 };
 
 struct dns_discoverer {
-    struct discoverer base;
     struct refresh refresh;
     const struct plan_dns_sd *config;
     struct dns_name *names;
     uint32_t n_pending, n_failed;
     struct diag error; /* of the first name that failed in this refresh */
     struct log_limit invalid;
-    struct buf about;
 };
 
 static const uint16_t record_types[] = {
@@ -171,23 +169,15 @@ static void begin(struct refresh *r)
 
 static void stop(struct discoverer *self)
 {
-    struct dns_discoverer *d = CONTAINER_OF(self, struct dns_discoverer, base);
+    struct dns_discoverer *d = CONTAINER_OF(self, struct dns_discoverer, refresh.base);
 
     for (uint32_t i = 0; i < d->config->n_names; i++) {
         resolver_records_cancel(&d->names[i].query);
         target_groups_free(d->names[i].groups);
     }
     free(d->names);
-    buf_release(&d->about);
     refresh_stop(&d->refresh);
     free(d);
-}
-
-static void status(const struct discoverer *self, struct discover_status *out)
-{
-    const struct dns_discoverer *d = CONTAINER_OF(self, struct dns_discoverer, base);
-
-    refresh_status(&d->refresh, buf_view(&d->about), out);
 }
 
 struct discoverer *discover_dns_new(const struct discover_env *env, struct plan *plan, const struct plan_dns_sd *config,
@@ -195,16 +185,16 @@ struct discoverer *discover_dns_new(const struct discover_env *env, struct plan 
 {
     static const char *const words[] = {
         [DNS_SD_SRV] = "SRV", [DNS_SD_A] = "A", [DNS_SD_AAAA] = "AAAA", [DNS_SD_MX] = "MX", [DNS_SD_NS] = "NS"};
+    static const struct refresh_kind kind = {"dns", begin, stop};
     struct dns_discoverer *d = NEW(struct dns_discoverer);
 
-    d->base = (struct discoverer){stop, status};
+    refresh_start(&d->refresh, &kind, env, plan, config->refresh_ms, consumer);
     d->config = config;
     d->names = mem_zalloc(sizeof(*d->names) * (config->n_names + 1));
-    buf_c(&d->about, words[config->type]);
+    buf_c(&d->refresh.about, words[config->type]);
     for (uint32_t i = 0; i < config->n_names; i++) {
         d->names[i] = (struct dns_name){.of = d, .name = config->names[i]};
-        buf_printf(&d->about, "%s%.*s", i ? ", " : " ", STR_ARGS(config->names[i]));
+        buf_printf(&d->refresh.about, "%s%.*s", i ? ", " : " ", STR_ARGS(config->names[i]));
     }
-    refresh_start(&d->refresh, env, plan, "dns", config->refresh_ms, consumer, begin);
-    return &d->base;
+    return &d->refresh.base;
 }

@@ -15,7 +15,6 @@
 #include "net/http_client.h"
 
 struct ec2_discoverer {
-    struct discoverer base;
     struct refresh refresh;
     const struct plan_aws_sd *config;
     struct aws_session *session; /* NULL: could not be got yet */
@@ -29,7 +28,6 @@ struct ec2_discoverer {
     size_t n_targets, cap_targets;
     uint64_t calls_before;
     struct counter *calls;
-    struct buf about;
 };
 
 /* ---- from an instance to a target ---- */
@@ -241,19 +239,11 @@ static enum err take_instances(struct aws_job *j, struct str body, struct buf *t
     return err;
 }
 
-static struct str region_of(const struct ec2_discoverer *e)
-{
-    struct str region = e->session ? aws_session_region(e->session) : e->config->aws.region;
-
-    return region.n ? region : STR("(not known yet)");
-}
-
 static void describe(struct ec2_discoverer *e)
 {
-    buf_clear(&e->about);
-    buf_printf(&e->about, "region %.*s", STR_ARGS(region_of(e)));
+    aws_sd_describe(&e->refresh, e->session, &e->config->aws);
     if (e->config->n_filters)
-        buf_printf(&e->about, ", %u filters", e->config->n_filters);
+        buf_printf(&e->refresh.about, ", %u filters", e->config->n_filters);
 }
 
 static void finish_group(struct ec2_discoverer *e)
@@ -316,14 +306,7 @@ static enum err open_session(struct ec2_discoverer *e, struct diag *d)
     enum err err = aws_sd_session(&e->refresh.env, &e->config->aws, &e->session, d);
     if (err)
         return err;
-    struct aws_queue_options o = {
-        .loop = e->refresh.env.loop,
-        .session = e->session,
-        .http = aws_sd_http(&e->config->http),
-        .counters = e->refresh.env.counters,
-        .mechanism = "ec2",
-        .config = e->refresh.env.config,
-    };
+    struct aws_queue_options o = aws_sd_queue(&e->refresh, e->session, aws_sd_http(&e->config->http), 0);
     e->queue = aws_queue_new(&o);
     return OK;
 }
@@ -353,7 +336,7 @@ static void forget_job(struct aws_job *j)
 
 static void stop(struct discoverer *self)
 {
-    struct ec2_discoverer *e = CONTAINER_OF(self, struct ec2_discoverer, base);
+    struct ec2_discoverer *e = CONTAINER_OF(self, struct ec2_discoverer, refresh.base);
 
     if (e->session) {
         aws_queue_free(e->queue, forget_job);
@@ -362,30 +345,19 @@ static void stop(struct discoverer *self)
     target_groups_free(e->next);
     free(e->targets);
     arena_release(&e->zones_arena);
-    counter_release(e->refresh.env.counters, e->calls);
     refresh_stop(&e->refresh);
-    buf_release(&e->about);
     free(e);
-}
-
-static void status(const struct discoverer *self, struct discover_status *out)
-{
-    const struct ec2_discoverer *e = CONTAINER_OF(self, struct ec2_discoverer, base);
-
-    refresh_status(&e->refresh, buf_view(&e->about), out);
 }
 
 struct discoverer *discover_ec2_new(const struct discover_env *env, struct plan *plan, const struct plan_aws_sd *config,
                                     struct target_consumer *consumer)
 {
+    static const struct refresh_kind kind = {"ec2", begin, stop};
     struct ec2_discoverer *e = NEW(struct ec2_discoverer);
-    const struct counter_label labels[] = {{STR("mechanism"), STR("ec2")}, {STR("config"), env->config}};
 
-    e->base = (struct discoverer){stop, status};
+    refresh_start(&e->refresh, &kind, env, plan, config->refresh_ms, consumer);
     e->config = config;
-    e->calls = counter_new(env->counters, COUNTER_GAUGE, "leadline_sd_refresh_aws_calls",
-                           "Requests to AWS that the last refresh took.", labels, 2);
+    e->calls = aws_sd_calls(&e->refresh);
     describe(e);
-    refresh_start(&e->refresh, env, plan, "ec2", config->refresh_ms, consumer, begin);
-    return &e->base;
+    return &e->refresh.base;
 }

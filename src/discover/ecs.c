@@ -24,14 +24,12 @@
 #define TAG_EC2     "__meta_ecs_tag_ec2_"
 
 struct ecs_discoverer {
-    struct discoverer base;
     struct refresh refresh;
     const struct plan_aws_sd *config;
     struct aws_config aws;       /* the configuration's, without the endpoint: that is of ECS alone */
     struct ecs_client *client;   /* NULL: could not be made yet */
     struct aws_session *session; /* the client's */
     struct counter *skipped, *calls;
-    struct buf about;
 };
 
 /* ---- from a task to a target ---- */
@@ -137,13 +135,12 @@ static void make_group(struct ecs_discoverer *e, const struct ecs_inventory *v, 
 
 static void describe(struct ecs_discoverer *e)
 {
-    struct str region = e->session ? aws_session_region(e->session) : e->config->aws.region;
+    struct buf *about = &e->refresh.about;
 
-    buf_clear(&e->about);
-    buf_printf(&e->about, "region %.*s, ", STR_ARGS(region.n ? region : STR("(not known yet)")));
-    buf_c(&e->about, e->config->n_clusters ? "clusters " : "all clusters");
+    aws_sd_describe(&e->refresh, e->session, &e->aws);
+    buf_c(about, e->config->n_clusters ? ", clusters " : ", all clusters");
     for (uint32_t i = 0; i < e->config->n_clusters; i++)
-        buf_printf(&e->about, "%s%.*s", i ? ", " : "", STR_ARGS(e->config->clusters[i]));
+        buf_printf(about, "%s%.*s", i ? ", " : "", STR_ARGS(e->config->clusters[i]));
 }
 
 static void on_done(void *ctx, const struct ecs_client_result *r)
@@ -162,10 +159,7 @@ static void on_done(void *ctx, const struct ecs_client_result *r)
     for (uint32_t i = 0; i < r->n_clusters; i++)
         make_group(e, r->clusters[i], all, &skipped);
     counter_set(e->skipped, skipped);
-    if (r->diag.text[0])
-        refresh_partly(&e->refresh, all, &r->diag);
-    else
-        refresh_done(&e->refresh, all);
+    refresh_partly(&e->refresh, all, &r->diag);
 }
 
 static enum err open_client(struct ecs_discoverer *e, struct diag *d)
@@ -174,17 +168,11 @@ static enum err open_client(struct ecs_discoverer *e, struct diag *d)
     if (err)
         return err;
     struct ecs_client_options o = {
-        .loop = e->refresh.env.loop,
+        .queue = aws_sd_queue(&e->refresh, e->session, aws_sd_http(&e->config->http), e->config->request_concurrency),
         .log = e->refresh.env.log,
-        .counters = e->refresh.env.counters,
-        .session = e->session,
-        .http = aws_sd_http(&e->config->http),
-        .mechanism = "ecs",
-        .config = e->refresh.env.config,
         .endpoint = e->config->aws.endpoint,
         .clusters = e->config->clusters,
         .n_clusters = e->config->n_clusters,
-        .request_concurrency = e->config->request_concurrency,
         .services = ECS_SERVICES_OF_TASKS,
         .cluster_tags = true,
         .hosts = true,
@@ -208,40 +196,27 @@ static void begin(struct refresh *r)
 
 static void stop(struct discoverer *self)
 {
-    struct ecs_discoverer *e = CONTAINER_OF(self, struct ecs_discoverer, base);
+    struct ecs_discoverer *e = CONTAINER_OF(self, struct ecs_discoverer, refresh.base);
 
     if (e->client)
         ecs_client_free(e->client);
-    counter_release(e->refresh.env.counters, e->skipped);
-    counter_release(e->refresh.env.counters, e->calls);
     refresh_stop(&e->refresh);
-    buf_release(&e->about);
     free(e);
-}
-
-static void status(const struct discoverer *self, struct discover_status *out)
-{
-    const struct ecs_discoverer *e = CONTAINER_OF(self, struct ecs_discoverer, base);
-
-    refresh_status(&e->refresh, buf_view(&e->about), out);
 }
 
 struct discoverer *discover_ecs_new(const struct discover_env *env, struct plan *plan, const struct plan_aws_sd *config,
                                     struct target_consumer *consumer)
 {
+    static const struct refresh_kind kind = {"ecs", begin, stop};
     struct ecs_discoverer *e = NEW(struct ecs_discoverer);
-    const struct counter_label labels[] = {{STR("mechanism"), STR("ecs")}, {STR("config"), env->config}};
 
-    e->base = (struct discoverer){stop, status};
+    refresh_start(&e->refresh, &kind, env, plan, config->refresh_ms, consumer);
     e->config = config;
     e->aws = config->aws;
     e->aws.endpoint = STR_NONE;
-    e->skipped =
-        counter_new(env->counters, COUNTER_GAUGE, "leadline_sd_ecs_tasks_without_address",
-                    "Tasks in the last refresh that have no address yet, or whose host is not known.", labels, 2);
-    e->calls = counter_new(env->counters, COUNTER_GAUGE, "leadline_sd_refresh_aws_calls",
-                           "Requests to AWS that the last refresh took.", labels, 2);
+    e->skipped = refresh_counter(&e->refresh, COUNTER_GAUGE, "leadline_sd_ecs_tasks_without_address",
+                                 "Tasks in the last refresh that have no address yet, or whose host is not known.");
+    e->calls = aws_sd_calls(&e->refresh);
     describe(e);
-    refresh_start(&e->refresh, env, plan, "ecs", config->refresh_ms, consumer, begin);
-    return &e->base;
+    return &e->refresh.base;
 }

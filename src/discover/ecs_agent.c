@@ -61,7 +61,6 @@ struct cluster {
 };
 
 struct agent_discoverer {
-    struct discoverer base;
     struct refresh refresh;
     const struct plan_ecs_agent_sd *config;
     struct target_consumer *consumer; /* NULL: nobody asks for more than the file */
@@ -76,7 +75,6 @@ struct agent_discoverer {
     uint32_t n_left_out;
     struct counter *targets, *skipped, *calls_shown;
     double calls_before[sizeof(counted) / sizeof(counted[0])];
-    struct buf about;
 };
 
 /* ---- the targets ---- */
@@ -297,10 +295,7 @@ static void report(struct agent_discoverer *d, const struct ecs_inventory *const
     say_left_out(d, &found);
     if (!trouble && log_enabled(d->refresh.env.log, LOG_DEBUG))
         put_stats(d, &found, v, n, a);
-    if (trouble)
-        refresh_partly(&d->refresh, groups_of(d, &found), trouble);
-    else
-        refresh_done(&d->refresh, groups_of(d, &found));
+    refresh_partly(&d->refresh, groups_of(d, &found), trouble);
 }
 
 static void all_done(struct agent_discoverer *d)
@@ -359,12 +354,8 @@ static enum err open_client(struct cluster *c)
     if (err)
         return err;
     struct ecs_client_options o = {
-        .loop = d->refresh.env.loop,
+        .queue = aws_sd_queue(&d->refresh, session, NULL, 0),
         .log = d->refresh.env.log,
-        .counters = d->refresh.env.counters,
-        .session = session,
-        .mechanism = mechanism,
-        .config = d->refresh.env.config,
         .clusters = &c->config->name,
         .n_clusters = 1,
         .services = d->config->n_services ? ECS_ALL_SERVICES : ECS_NO_SERVICES,
@@ -398,72 +389,52 @@ static void begin(struct refresh *r)
 
 static void stop(struct discoverer *self)
 {
-    struct agent_discoverer *d = CONTAINER_OF(self, struct agent_discoverer, base);
-    struct counters *set = d->refresh.env.counters;
+    struct agent_discoverer *d = CONTAINER_OF(self, struct agent_discoverer, refresh.base);
 
     for (uint32_t i = 0; i < d->config->n_clusters; i++)
         if (d->clusters[i].client)
             ecs_client_free(d->clusters[i].client);
     if (d->file)
         result_file_free(d->file);
-    counter_release(set, d->targets);
-    counter_release(set, d->skipped);
-    counter_release(set, d->calls_shown);
     refresh_stop(&d->refresh);
-    buf_release(&d->about);
     free(d->left_out);
     free(d->clusters);
     free(d);
 }
 
-static void status(const struct discoverer *self, struct discover_status *out)
-{
-    const struct agent_discoverer *d = CONTAINER_OF(self, struct agent_discoverer, base);
-
-    refresh_status(&d->refresh, buf_view(&d->about), out);
-}
-
 static void describe(struct agent_discoverer *d)
 {
-    buf_c(&d->about, "clusters");
+    struct buf *about = &d->refresh.about;
+
+    buf_c(about, "clusters");
     for (uint32_t i = 0; i < d->config->n_clusters; i++) {
         const struct plan_ecs_cluster *c = &d->config->clusters[i];
-        buf_printf(&d->about, "%s %.*s", i ? "," : "", STR_ARGS(c->name));
+        buf_printf(about, "%s %.*s", i ? "," : "", STR_ARGS(c->name));
         if (c->aws.region.n)
-            buf_printf(&d->about, " in %.*s", STR_ARGS(c->aws.region));
+            buf_printf(about, " in %.*s", STR_ARGS(c->aws.region));
     }
-}
-
-static void open_counters(struct agent_discoverer *d, const struct discover_env *env)
-{
-    const struct counter_label labels[] = {{STR("mechanism"), str_c(mechanism)}, {STR("config"), env->config}};
-    struct counters *set = env->counters;
-
-    d->targets =
-        counter_new(set, COUNTER_GAUGE, "leadline_sd_targets", "Targets that the last refresh found.", labels, 2);
-    d->skipped = counter_new(set, COUNTER_GAUGE, "leadline_sd_skipped",
-                             "What the last refresh found and left out, since something about it is wrong.", labels, 2);
-    d->calls_shown = counter_new(set, COUNTER_GAUGE, "leadline_sd_refresh_aws_calls",
-                                 "Requests to AWS that the last refresh took.", labels, 2);
 }
 
 struct discoverer *discover_ecs_agent_new(const struct discover_env *env, struct plan *plan,
                                           const struct plan_ecs_agent_sd *config, struct target_consumer *consumer)
 {
+    static const struct refresh_kind kind = {mechanism, begin, stop};
     struct agent_discoverer *d = NEW(struct agent_discoverer);
 
-    d->base = (struct discoverer){stop, status};
+    refresh_start(&d->refresh, &kind, env, plan, config->frequency_ms, consumer ? consumer : &d->swallow);
     d->config = config;
     d->consumer = consumer;
     d->swallow.update = swallow;
     d->clusters = mem_zalloc(sizeof(*d->clusters) * (config->n_clusters + 1));
     for (uint32_t i = 0; i < config->n_clusters; i++)
         d->clusters[i] = (struct cluster){.d = d, .config = &config->clusters[i]};
-    open_counters(d, env);
+    d->targets = aws_sd_targets(&d->refresh);
+    d->skipped = refresh_counter(&d->refresh, COUNTER_GAUGE, "leadline_sd_skipped",
+                                 "What the last refresh found and left out, since something about it is wrong.");
+    d->calls_shown = aws_sd_calls(&d->refresh);
     d->settled = !config->result_file.n || access(config->result_file.p, F_OK) != 0;
     if (config->result_file.n)
         d->file = result_file_new(env->loop, env->log, config->result_file.p);
     describe(d);
-    refresh_start(&d->refresh, env, plan, mechanism, config->frequency_ms, consumer ? consumer : &d->swallow, begin);
-    return &d->base;
+    return &d->refresh.base;
 }

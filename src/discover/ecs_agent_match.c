@@ -77,17 +77,6 @@ static void skip_container(struct matching *m, const char *reason)
 
 /* ---- one target ---- */
 
-static bool is_label_name(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!letter && (i == 0 || c < '0' || c > '9'))
-            return false;
-    }
-    return s.n > 0;
-}
-
 /* arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID; old ones lack the cluster. */
 static void set_task_arn(struct labels_builder *b, struct matching *m)
 {
@@ -121,7 +110,7 @@ static void set_labels(struct labels_builder *b, struct matching *m, struct str 
     aws_sd_label(b, m->a, "__metrics_path__", path);
     for (uint32_t i = 0; i < m->container->labels.n; i++) {
         const struct ecs_tag *l = &m->container->labels.v[i];
-        if (is_label_name(l->key) && l->value.n)
+        if (label_name_is_legacy(l->key) && l->value.n)
             labels_builder_set(b, str_dup(m->a, l->key), str_dup(m->a, l->value));
     }
     aws_sd_label(b, m->a, "job", job);

@@ -39,7 +39,7 @@ static bool usable(struct ecs_work *w, struct ecs_cache *cache, const struct ecs
     if (!e)
         return false;
     if (e->failed) {
-        ecs_client_note(w->client, &cache->error);
+        diag_keep(&w->client->diag, &cache->error);
         if (e->state == ENTRY_NEW && !cache->denied)
             w->failed = true;
     }

@@ -18,25 +18,10 @@
 struct ecs_client *ecs_client_new(const struct ecs_client_options *o)
 {
     struct ecs_client *c = NEW(struct ecs_client);
-    struct aws_queue_options q = {
-        .loop = o->loop,
-        .session = o->session,
-        .http = o->http,
-        .counters = o->counters,
-        .mechanism = o->mechanism,
-        .config = o->config,
-        .concurrency = o->request_concurrency,
-    };
 
     c->o = *o;
-    c->queue = aws_queue_new(&q);
+    c->queue = aws_queue_new(&o->queue);
     return c;
-}
-
-void ecs_client_note(struct ecs_client *c, const struct diag *d)
-{
-    if (!c->diag.text[0])
-        c->diag = *d;
 }
 
 /* ---- clusters ---- */
@@ -112,7 +97,7 @@ void ecs_client_listed_tasks(struct ecs_work *w, const struct ecs_page *page)
 
 static bool is_fresh(const struct ecs_client *c, const struct ecs_entry *e)
 {
-    return e->asking || (e->state != ENTRY_NEW && e->until_ms > loop_now_ms(c->o.loop));
+    return e->asking || (e->state != ENTRY_NEW && e->until_ms > loop_now_ms(c->o.queue.loop));
 }
 
 /* Notes the key for asking, unless what is known about it is fresh. */
@@ -329,7 +314,7 @@ void ecs_client_refresh(struct ecs_client *c, void (*done)(void *ctx, const stru
     if (c->o.n_clusters == 0)
         ecs_job_start(c, JOB_LIST_CLUSTERS, NULL, NULL, 0);
     else
-        timer_start(c->o.loop, &c->kick, 0, on_kick);
+        timer_start(c->o.queue.loop, &c->kick, 0, on_kick);
 }
 
 void ecs_client_free(struct ecs_client *c)
@@ -344,6 +329,6 @@ void ecs_client_free(struct ecs_client *c)
     ecs_cache_release(&c->definitions);
     ecs_cache_release(&c->interfaces);
     ecs_cache_release(&c->hosts);
-    aws_session_release(c->o.session);
+    aws_session_release(c->o.queue.session);
     free(c);
 }

@@ -8,7 +8,7 @@
 #ifndef DISCOVER_ECS_CLIENT_H
 #define DISCOVER_ECS_CLIENT_H
 
-#include "aws/aws.h"
+#include "discover/aws_queue.h"
 #include "discover/ec2_answers.h"
 #include "discover/ecs_answers.h"
 
@@ -19,17 +19,11 @@ enum ecs_services {
 };
 
 struct ecs_client_options {
-    struct loop *loop;
+    struct aws_queue_options queue; /* the client takes over the session's reference; the rest is kept by the caller */
     struct log *log;
-    struct counters *counters;
-    struct aws_session *session;     /* the client takes over the reference */
-    const struct http_options *http; /* TLS and proxy of its own, kept by the caller; NULL: those of the environment */
-    const char *mechanism;           /* static; of the counters */
-    struct str config;               /* a label of the counters; kept by the caller */
-    struct str endpoint;             /* of ECS alone, or empty; kept by the caller */
-    const struct str *clusters;      /* names or ARNs; none: all of the region; kept by the caller */
+    struct str endpoint;        /* of ECS alone, or empty; kept by the caller */
+    const struct str *clusters; /* names or ARNs; none: all of the region; kept by the caller */
     uint32_t n_clusters;
-    uint32_t request_concurrency; /* calls at once; 0: 20 */
     enum ecs_services services;
     bool (*service_wanted)(void *ctx, struct str arn); /* NULL: every one */
     void *service_ctx;

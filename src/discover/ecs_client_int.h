@@ -84,7 +84,6 @@ void ecs_job_drop(struct aws_job *j);
 struct ecs_cache *ecs_job_cache(struct ecs_client *c, enum ecs_job_kind kind);
 
 /* ecs_client.c: what a job tells. */
-void ecs_client_note(struct ecs_client *c, const struct diag *d); /* the first stays */
 void ecs_client_listed(struct ecs_client *c, const struct ecs_page *page);
 void ecs_client_listed_tasks(struct ecs_work *w, const struct ecs_page *page);
 void ecs_client_ended(struct ecs_client *c); /* one job less */

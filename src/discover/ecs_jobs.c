@@ -139,7 +139,7 @@ static void note_answered(struct ecs_job *j, struct ecs_entry *e)
 {
     e->state = ENTRY_KNOWN;
     e->asking = false;
-    e->until_ms = loop_now_ms(j->client->o.loop) + FRESH_MS;
+    e->until_ms = loop_now_ms(j->client->o.queue.loop) + FRESH_MS;
 }
 
 static enum err take_page(struct ecs_job *j, struct str body, struct buf *token, struct diag *d)
@@ -356,7 +356,7 @@ static void end_entries(struct ecs_job *j, struct ecs_cache *cache, enum err err
             continue;
         ecs_entry_renew(e);
         e->state = ENTRY_MISSING;
-        e->until_ms = loop_now_ms(j->client->o.loop) + MISSING_MS;
+        e->until_ms = loop_now_ms(j->client->o.queue.loop) + MISSING_MS;
     }
 }
 
@@ -370,7 +370,7 @@ static void end_job(struct aws_job *job, enum err err, struct str code, const st
     if (cache) {
         end_entries(j, cache, err, code, d);
     } else if (err) {
-        ecs_client_note(c, d);
+        diag_keep(&c->diag, d);
         if (j->kind == JOB_LIST_CLUSTERS)
             c->list_failed = true;
         else if (!gone) /* a cluster that is not there has no tasks: that is an answer */

@@ -31,13 +31,12 @@
 enum { TIMEOUT_MS = 5000, ANSWER_MAX = 4 << 20, PATIENCE_MS = 60 * 1000 };
 
 struct task_discoverer {
-    struct discoverer base;
     struct refresh refresh;
     const struct plan_ecs_task_sd *config;
     struct http_peer *peer; /* NULL: bad_url says why */
     struct diag bad_url;
     struct http_request request;
-    struct buf body, url;
+    struct buf body;
     struct counter *skipped;
     struct log_limit skip_limit;
 };
@@ -220,8 +219,7 @@ static enum err read_task(struct task_discoverer *t, struct str body, struct tar
     if (!err) {
         const struct node *containers = node_find(task, "Containers");
         uint32_t cap = containers->kind == NODE_SEQUENCE ? containers->n * most_targets(t->config) : 0;
-        struct gathering g = {
-            .d = t, .a = &out->arena, .targets = ARENA_ARRAY(&out->arena, struct labels, cap + 1)};
+        struct gathering g = {.d = t, .a = &out->arena, .targets = ARENA_ARRAY(&out->arena, struct labels, cap + 1)};
         for (const struct node *c = cap ? containers->first : NULL; c; c = c->next) {
             g.container = c;
             if (c->kind == NODE_MAPPING)
@@ -255,7 +253,7 @@ static void on_answer(struct http_request *request, const struct http_response *
         return;
     }
     target_groups_free(groups);
-    diag_set(&d, err, "%s: %s", t->url.p, why.text);
+    diag_set(&d, err, "%s: %s", t->refresh.about.p, why.text);
     refresh_failed(&t->refresh, &d);
 }
 
@@ -279,43 +277,33 @@ static void begin(struct refresh *r)
 
 static void stop(struct discoverer *self)
 {
-    struct task_discoverer *t = CONTAINER_OF(self, struct task_discoverer, base);
+    struct task_discoverer *t = CONTAINER_OF(self, struct task_discoverer, refresh.base);
 
     if (t->peer)
         http_peer_free(t->peer);
-    counter_release(t->refresh.env.counters, t->skipped);
     refresh_stop(&t->refresh);
     buf_release(&t->body);
-    buf_release(&t->url);
     free(t);
-}
-
-static void status(const struct discoverer *self, struct discover_status *out)
-{
-    const struct task_discoverer *t = CONTAINER_OF(self, struct task_discoverer, base);
-
-    refresh_status(&t->refresh, buf_view(&t->url), out);
 }
 
 struct discoverer *discover_ecs_task_new(const struct discover_env *env, struct plan *plan,
                                          const struct plan_ecs_task_sd *config, struct target_consumer *consumer)
 {
+    static const struct refresh_kind kind = {"ecs_task", begin, stop};
     struct task_discoverer *t = NEW(struct task_discoverer);
-    const struct counter_label labels[] = {{STR("mechanism"), STR("ecs_task")}, {STR("config"), env->config}};
+    struct buf *url = &t->refresh.about;
     const char *uri = env->task_metadata_uri;
 
-    t->base = (struct discoverer){stop, status};
+    refresh_start(&t->refresh, &kind, env, plan, config->refresh_ms, consumer);
     t->config = config;
-    t->skipped =
-        counter_new(env->counters, COUNTER_TOTAL, "leadline_sd_skipped_total",
-                    "Items that discovery found and left out, since something about them is wrong.", labels, 2);
-    buf_c(&t->url, uri ? uri : "");
-    buf_c(&t->url, uri ? "/task" : "");
+    t->skipped = refresh_counter(&t->refresh, COUNTER_TOTAL, "leadline_sd_skipped_total",
+                                 "Items that discovery found and left out, since something about them is wrong.");
+    buf_c(url, uri ? uri : "");
+    buf_c(url, uri ? "/task" : "");
     if (!uri)
         diag_set(&t->bad_url, ERR_NOT_FOUND,
                  "ECS_CONTAINER_METADATA_URI_V4 is not set: ecs_task_sd_configs works in an ECS task only");
-    else if (http_peer_new(env->http, buf_view(&t->url), NULL, &t->peer, &t->bad_url))
+    else if (http_peer_new(env->http, buf_view(url), NULL, &t->peer, &t->bad_url))
         t->peer = NULL;
-    refresh_start(&t->refresh, env, plan, "ecs_task", config->refresh_ms, consumer, begin);
-    return &t->base;
+    return &t->refresh.base;
 }

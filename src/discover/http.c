@@ -19,7 +19,6 @@
 #include "net/http_client.h"
 
 struct http_discoverer {
-    struct discoverer base;
     struct refresh refresh;
     const struct plan_http_sd *config;
     struct http_peer *peer; /* NULL: bad_url says why */
@@ -27,7 +26,7 @@ struct http_discoverer {
     struct http_request request;
     struct http_header headers[2];
     char interval[352];
-    struct buf body, about;
+    struct buf body;
 };
 
 static struct http_discoverer *of(struct refresh *r)
@@ -75,7 +74,7 @@ static void fail(struct http_discoverer *h, const struct diag *why)
 {
     struct diag d = {0};
 
-    diag_set(&d, ERR_NET, "%s: %s", h->about.p, why->text);
+    diag_set(&d, ERR_NET, "%s: %s", h->refresh.about.p, why->text);
     counter_inc(h->refresh.env.totals->http_failures);
     refresh_failed(&h->refresh, &d);
 }
@@ -114,47 +113,41 @@ static void begin(struct refresh *r)
 
 static void stop(struct discoverer *self)
 {
-    struct http_discoverer *h = CONTAINER_OF(self, struct http_discoverer, base);
+    struct http_discoverer *h = CONTAINER_OF(self, struct http_discoverer, refresh.base);
 
     if (h->peer)
         http_peer_free(h->peer);
     refresh_stop(&h->refresh);
     buf_release(&h->body);
-    buf_release(&h->about);
     free(h);
-}
-
-static void status(const struct discoverer *self, struct discover_status *out)
-{
-    const struct http_discoverer *h = CONTAINER_OF(self, struct http_discoverer, base);
-
-    refresh_status(&h->refresh, buf_view(&h->about), out);
 }
 
 static void describe(struct http_discoverer *h)
 {
+    struct buf *about = &h->refresh.about;
     struct http_url url;
 
     if (http_url_parse(h->config->url, &url, NULL)) {
-        buf_c(&h->about, "the URL");
+        buf_c(about, "the URL");
         return;
     }
     bool six = memchr(url.host.p, ':', url.host.n) != NULL;
-    buf_printf(&h->about, six ? "%.*s://[%.*s]" : "%.*s://%.*s", STR_ARGS(url.scheme), STR_ARGS(url.host));
+    buf_printf(about, six ? "%.*s://[%.*s]" : "%.*s://%.*s", STR_ARGS(url.scheme), STR_ARGS(url.host));
     if (url.port.n)
-        buf_printf(&h->about, ":%.*s", STR_ARGS(url.port));
-    buf_str(&h->about, url.path);
+        buf_printf(about, ":%.*s", STR_ARGS(url.port));
+    buf_str(about, url.path);
     if (url.query.n)
-        buf_c(&h->about, "?...");
+        buf_c(about, "?...");
 }
 
 struct discoverer *discover_http_new(const struct discover_env *env, struct plan *plan,
                                      const struct plan_http_sd *config, struct target_consumer *consumer)
 {
+    static const struct refresh_kind kind = {"http", begin, stop};
     struct http_discoverer *h = NEW(struct http_discoverer);
     size_t n = num_print_double_plain((double)config->refresh_ms / 1000, h->interval);
 
-    h->base = (struct discoverer){stop, status};
+    refresh_start(&h->refresh, &kind, env, plan, config->refresh_ms, consumer);
     h->config = config;
     h->headers[0] = (struct http_header){.name = STR("Accept"), .value = STR("application/json")};
     h->headers[1] =
@@ -162,6 +155,5 @@ struct discoverer *discover_http_new(const struct discover_env *env, struct plan
     describe(h);
     if (http_peer_new(env->http, config->url, &config->http, &h->peer, &h->bad_url))
         h->peer = NULL;
-    refresh_start(&h->refresh, env, plan, "http", config->refresh_ms, consumer, begin);
-    return &h->base;
+    return &h->refresh.base;
 }

@@ -22,22 +22,29 @@
 
 enum { LOG_OTHER_MS = 60 * 1000, LOG_AGAIN_MS = 10 * 60 * 1000, PATIENCE_AFTER_RELOAD = 2 };
 
+struct counter *refresh_counter(struct refresh *r, enum counter_kind kind, const char *name, const char *help)
+{
+    const struct counter_label labels[] = {{STR("mechanism"), str_c(r->mechanism)}, {STR("config"), r->env.config}};
+
+    CHECK(r->n_own < REFRESH_COUNTERS);
+    return r->own[r->n_own++] = counter_new(r->env.counters, kind, name, help, labels, 2);
+}
+
 static void open_counters(struct refresh *r)
 {
     static const double bounds[] = {.01, .1, 1, 10};
-    const struct counter_label labels[] = {{STR("mechanism"), str_c(r->mechanism)}, {STR("config"), r->env.config}};
-    struct counters *set = r->env.counters;
+    const struct counter_label mechanism = {STR("mechanism"), str_c(r->mechanism)};
 
-    r->failures = counter_new(set, COUNTER_TOTAL, "prometheus_sd_refresh_failures_total",
-                              "Number of refresh failures for the given SD mechanism.", labels, 2);
-    r->duration_sum = counter_new(set, COUNTER_NS_TOTAL, "prometheus_sd_refresh_duration_seconds_sum",
-                                  "Seconds spent refreshing for the given SD mechanism.", labels, 2);
-    r->duration_count = counter_new(set, COUNTER_TOTAL, "prometheus_sd_refresh_duration_seconds_count",
-                                    "Number of refreshes for the given SD mechanism.", labels, 2);
-    if (set)
-        r->duration = counter_histogram_new(set, "prometheus_sd_refresh_duration_histogram_seconds",
+    r->failures = refresh_counter(r, COUNTER_TOTAL, "prometheus_sd_refresh_failures_total",
+                                  "Number of refresh failures for the given SD mechanism.");
+    r->duration_sum = refresh_counter(r, COUNTER_NS_TOTAL, "prometheus_sd_refresh_duration_seconds_sum",
+                                      "Seconds spent refreshing for the given SD mechanism.");
+    r->duration_count = refresh_counter(r, COUNTER_TOTAL, "prometheus_sd_refresh_duration_seconds_count",
+                                        "Number of refreshes for the given SD mechanism.");
+    if (r->env.counters)
+        r->duration = counter_histogram_new(r->env.counters, "prometheus_sd_refresh_duration_histogram_seconds",
                                             "The duration of a refresh for the given SD mechanism.", bounds,
-                                            COUNT_OF(bounds), labels, 1);
+                                            COUNT_OF(bounds), &mechanism, 1);
 }
 
 static void on_timer(struct timer *t)
@@ -51,16 +58,33 @@ static void on_timer(struct timer *t)
     r->begin(r);
 }
 
-void refresh_start(struct refresh *r, const struct discover_env *env, struct plan *plan, const char *mechanism,
-                   int64_t interval_ms, struct target_consumer *consumer, refresh_fn *begin)
+static void status(const struct discoverer *self, struct discover_status *out)
 {
-    *r = (struct refresh){.env = *env, .plan = plan_ref(plan), .mechanism = mechanism, .consumer = consumer};
+    const struct refresh *r = CONTAINER_OF(self, struct refresh, base);
+
+    *out = r->status;
+    out->mechanism = r->mechanism;
+    out->about = buf_view(&r->about);
+    out->last_error = str_c(r->error.text);
+}
+
+struct discoverer *refresh_start(struct refresh *r, const struct refresh_kind *kind, const struct discover_env *env,
+                                 struct plan *plan, int64_t interval_ms, struct target_consumer *consumer)
+{
+    *r = (struct refresh){
+        .base = {kind->stop, status},
+        .env = *env,
+        .plan = plan_ref(plan),
+        .mechanism = kind->mechanism,
+        .consumer = consumer,
+        .begin = kind->begin,
+    };
     r->config = str_to_c(env->config);
     r->env.config = str_c(r->config);
-    r->begin = begin;
     r->interval_ms = interval_ms > 0 ? (uint64_t)interval_ms : 1;
     open_counters(r);
     timer_start(env->loop, &r->timer, 0, on_timer);
+    return &r->base;
 }
 
 static void end(struct refresh *r)
@@ -132,6 +156,10 @@ void refresh_partly(struct refresh *r, struct target_groups *g, const struct dia
 {
     bool wait = r->env.after_reload && !r->status.last_refresh_ms && r->status.failures < PATIENCE_AFTER_RELOAD;
 
+    if (!d || !d->text[0]) {
+        refresh_done(r, g);
+        return;
+    }
     note_failure(r, d);
     end(r);
     if (wait) {
@@ -150,21 +178,13 @@ void refresh_failed(struct refresh *r, const struct diag *d)
 void refresh_stop(struct refresh *r)
 {
     timer_stop(&r->timer);
-    counter_release(r->env.counters, r->failures);
-    counter_release(r->env.counters, r->duration_sum);
-    counter_release(r->env.counters, r->duration_count);
     if (r->duration)
         counter_histogram_release(r->env.counters, r->duration);
+    for (uint32_t i = 0; i < r->n_own; i++)
+        counter_release(r->env.counters, r->own[i]);
     plan_unref(r->plan);
+    buf_release(&r->about);
     free(r->config);
-}
-
-void refresh_status(const struct refresh *r, struct str about, struct discover_status *out)
-{
-    *out = r->status;
-    out->mechanism = r->mechanism;
-    out->about = about;
-    out->last_error = str_c(r->error.text);
 }
 
 /* ---- counts of the whole process ---- */

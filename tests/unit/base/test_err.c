@@ -82,6 +82,23 @@ static void every_code_has_a_name(void **state)
     assert_string_equal(err_name((enum err)999), "unknown");
 }
 
+static void test_the_first_that_is_kept_stays(void **state)
+{
+    struct diag kept = {0}, one = {0}, two = {0};
+
+    (void)state;
+    diag_at(&one, ERR_SYNTAX, "a.yml", 3, 1, "one");
+    diag_set(&two, ERR_IO, "two");
+    diag_keep(&kept, &one);
+    diag_keep(&kept, &two);
+    assert_string_equal(kept.text, "one");
+    assert_string_equal(kept.file, "a.yml");
+    assert_int_equal(kept.line, 3);
+    diag_reset(&kept);
+    diag_keep(&kept, &two);
+    assert_string_equal(kept.text, "two");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +108,7 @@ int main(void)
         cmocka_unit_test(system_errors_are_named),
         cmocka_unit_test(long_texts_are_cut_between_characters),
         cmocka_unit_test(every_code_has_a_name),
+        cmocka_unit_test(test_the_first_that_is_kept_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

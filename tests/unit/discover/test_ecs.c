@@ -553,13 +553,14 @@ static void test_definitions_are_asked_for_once(void **state)
     struct bench *b = open_bench(2);
     AUTO_BUF got = {0};
     struct ecs_client_options o = {
-        .loop = b->loop, .counters = b->counters, .mechanism = "other", .config = STR("x"), .definitions = true};
+        .queue = {.loop = b->loop, .counters = b->counters, .mechanism = "other", .config = STR("x")},
+        .definitions = true};
 
     (void)state;
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 1);
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 1);
     ecs_world_add(&b->world, 1, WORLD_FARGATE, 1);
-    o.session = (struct aws_session *)b->aws;
+    o.queue.session = (struct aws_session *)b->aws;
     struct ecs_client *c = ecs_client_new(&o);
     buf_c(&got, "");
     ecs_client_refresh(c, on_refreshed, &got);
