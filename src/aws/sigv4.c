@@ -322,12 +322,23 @@ static void print_value(struct buf *out, struct str value)
         end--;
     while (i < end && is_space(value.p[i]))
         i++;
-    for (; i < end; i++) {
-        if (!is_space(value.p[i]))
-            buf_char(out, value.p[i]);
-        else if (!is_space(value.p[i - 1]))
+    while (i < end) {
+        size_t from = i;
+        while (i < end && !is_space(value.p[i]))
+            i++;
+        buf_append(out, value.p + from, i - from);
+        if (i < end)
             buf_char(out, ' ');
+        while (i < end && is_space(value.p[i]))
+            i++;
     }
+}
+
+static void print_lower(struct buf *out, struct str name)
+{
+    buf_str(out, name);
+    for (size_t i = out->n - name.n; i < out->n; i++)
+        out->p[i] = lower(out->p[i]);
 }
 
 static void print_fields(struct buf *out, const struct fields *f)
@@ -338,8 +349,7 @@ static void print_fields(struct buf *out, const struct fields *f)
             out->n--; /* the line's end */
             buf_char(out, ',');
         } else {
-            for (size_t k = 0; k < f->at[i].name.n; k++)
-                buf_char(out, lower(f->at[i].name.p[k]));
+            print_lower(out, f->at[i].name);
             buf_char(out, ':');
         }
         print_value(out, f->at[i].value);
@@ -354,8 +364,7 @@ static void print_names(struct buf *out, const struct fields *f)
             continue;
         if (i > 0)
             buf_char(out, ';');
-        for (size_t k = 0; k < f->at[i].name.n; k++)
-            buf_char(out, lower(f->at[i].name.p[k]));
+        print_lower(out, f->at[i].name);
     }
 }
 
