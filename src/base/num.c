@@ -159,6 +159,19 @@ enum err num_parse_u64(struct str s, uint64_t *out)
     return parse_magnitude(s, UINT64_MAX, out);
 }
 
+enum err num_parse_port(struct str s, uint16_t *out)
+{
+    uint64_t v;
+    enum err err = num_parse_u64(s, &v);
+
+    if (err)
+        return err;
+    if (v == 0 || v > UINT16_MAX)
+        return ERR_LIMIT;
+    *out = (uint16_t)v;
+    return OK;
+}
+
 enum err num_parse_i64(struct str s, int64_t *out)
 {
     bool negative = s.n && s.p[0] == '-';

@@ -16,6 +16,7 @@
 enum err num_parse_double(struct str s, double *out) MUST_USE;
 enum err num_parse_i64(struct str s, int64_t *out) MUST_USE; /* optional sign, decimal digits, whole string */
 enum err num_parse_u64(struct str s, uint64_t *out) MUST_USE;
+enum err num_parse_port(struct str s, uint16_t *out) MUST_USE; /* decimal digits: 1 to 65535 */
 
 /* strconv.FormatFloat(v, 'g', -1, 64): 1e+06, 0.0001, +Inf, -Inf, NaN. Returns the length; out holds at least 32. */
 size_t num_print_double(double v, char out[32]);

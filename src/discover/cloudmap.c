@@ -106,16 +106,6 @@ static void skip(struct finding *f, enum cloudmap_reason reason, struct str inst
     };
 }
 
-static bool read_port(struct str text, uint16_t *port)
-{
-    uint64_t v;
-
-    if (num_parse_u64(text, &v) || v == 0 || v > UINT16_MAX)
-        return false;
-    *port = (uint16_t)v;
-    return true;
-}
-
 static struct str address_of(const struct cloudmap_instance *i)
 {
     struct str four = cloudmap_tag(i->attributes, STR("AWS_INSTANCE_IPV4"));
@@ -159,7 +149,7 @@ static void find_instance(struct finding *f, const struct cloudmap_instance *i, 
         struct str attribute = cloudmap_tag(i->attributes, STR("AWS_INSTANCE_PORT"));
         struct str text = endpoints[k].port.n ? endpoints[k].port : attribute;
         uint16_t port = 80;
-        if (text.n && !read_port(text, &port))
+        if (text.n && num_parse_port(text, &port))
             skip(f, CLOUDMAP_BAD_PORT, i->id,
                  endpoints[k].port.n ? "METRICS_PORT or ECS_METRICS_PORT of the service is no port from 1 to 65535"
                                      : "AWS_INSTANCE_PORT is no port from 1 to 65535");

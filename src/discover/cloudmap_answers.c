@@ -12,39 +12,14 @@
  */
 #include "discover/cloudmap_answers.h"
 
-#include "wire/tree.h"
+#include "discover/aws_json_int.h"
 
 enum { PARAMETER_MAX = 8192 }; /* an advanced parameter's size */
-
-static struct str text(const struct node *n, const char *key, struct arena *a)
-{
-    const struct node *v = n && n->kind == NODE_MAPPING ? node_find(n, key) : NULL;
-
-    return v && v->kind == NODE_STRING ? str_dup(a, v->text) : STR("");
-}
-
-static const struct node *inner(const struct node *n, const char *key)
-{
-    const struct node *v = n && n->kind == NODE_MAPPING ? node_find(n, key) : NULL;
-
-    return v && v->kind == NODE_MAPPING ? v : NULL;
-}
-
-static enum err open_answer(struct str body, struct arena *scratch, const struct node **root, struct diag *d)
-{
-    struct node *n = NULL;
-    enum err err = tree_parse_json(body, "answer", scratch, &n, d);
-
-    if (!err && (!n || n->kind != NODE_MAPPING))
-        err = diag_set(d, ERR_SYNTAX, "the answer is not a JSON object");
-    *root = n;
-    return err;
-}
 
 static enum err open_list(struct str body, const char *member, struct arena *scratch, const struct node **root,
                           const struct node **list, struct diag *d)
 {
-    enum err err = open_answer(body, scratch, root, d);
+    enum err err = aws_json_open(body, scratch, root, d);
 
     *list = NULL;
     if (err)
@@ -64,9 +39,10 @@ static bool read_namespace(const struct node *v, struct arena *a, struct cloudma
 {
     struct cloudmap_namespace *n = &out->namespaces[out->n];
 
-    *n = (struct cloudmap_namespace){.id = text(v, "Id", a), .arn = text(v, "Arn", a), .name = text(v, "Name", a)};
-    n->owner = text(v, "ResourceOwner", a);
-    n->http_name = text(inner(inner(v, "Properties"), "HttpProperties"), "HttpName", a);
+    *n = (struct cloudmap_namespace){
+        .id = aws_json_text(v, "Id", a), .arn = aws_json_text(v, "Arn", a), .name = aws_json_text(v, "Name", a)};
+    n->owner = aws_json_text(v, "ResourceOwner", a);
+    n->http_name = aws_json_text(node_find(node_find(v, "Properties"), "HttpProperties"), "HttpName", a);
     if (n->http_name.n == 0)
         n->http_name = n->name;
     return n->id.n && n->name.n;
@@ -76,31 +52,18 @@ static bool read_service(const struct node *v, struct arena *a, struct cloudmap_
 {
     struct cloudmap_summary *s = &out->services[out->n];
 
-    *s = (struct cloudmap_summary){text(v, "Id", a), text(v, "Arn", a), text(v, "Name", a)};
+    *s = (struct cloudmap_summary){aws_json_text(v, "Id", a), aws_json_text(v, "Arn", a), aws_json_text(v, "Name", a)};
     return s->id.n && s->arn.n && s->name.n;
-}
-
-static struct ecs_tags read_attributes(const struct node *map, struct arena *a)
-{
-    struct ecs_tags tags = {0};
-
-    if (!map)
-        return tags;
-    tags.v = ARENA_ARRAY(a, struct ecs_tag, map->n);
-    for (const struct node *e = map->first; e; e = e->next)
-        if (e->kind == NODE_STRING && e->key.n)
-            tags.v[tags.n++] = (struct ecs_tag){str_dup(a, e->key), str_dup(a, e->text)};
-    return tags;
 }
 
 static bool read_instance(const struct node *v, struct arena *a, struct cloudmap_page *out)
 {
     struct cloudmap_instance *i = &out->instances[out->n];
 
-    *i = (struct cloudmap_instance){.id = text(v, "Id", a), .health = text(v, "HealthStatus", a)};
+    *i = (struct cloudmap_instance){.id = aws_json_text(v, "Id", a), .health = aws_json_text(v, "HealthStatus", a)};
     if (i->id.n == 0)
-        i->id = text(v, "InstanceId", a);
-    i->attributes = read_attributes(inner(v, "Attributes"), a);
+        i->id = aws_json_text(v, "InstanceId", a);
+    i->attributes = aws_json_map(node_member(v, "Attributes", NODE_MAPPING), a);
     return i->id.n > 0;
 }
 
@@ -127,7 +90,7 @@ enum err cloudmap_namespaces_parse(struct str body, struct arena *a, struct clou
     if (!err) {
         out->namespaces = ARENA_ARRAY(a, struct cloudmap_namespace, list ? list->n : 0);
         read_items(list, a, out, read_namespace);
-        out->next_token = text(root, "NextToken", a);
+        out->next_token = aws_json_text(root, "NextToken", a);
     }
     arena_release(&scratch);
     return err;
@@ -143,7 +106,7 @@ enum err cloudmap_services_parse(struct str body, struct arena *a, struct cloudm
     if (!err) {
         out->services = ARENA_ARRAY(a, struct cloudmap_summary, list ? list->n : 0);
         read_items(list, a, out, read_service);
-        out->next_token = text(root, "NextToken", a);
+        out->next_token = aws_json_text(root, "NextToken", a);
     }
     arena_release(&scratch);
     return err;
@@ -151,9 +114,9 @@ enum err cloudmap_services_parse(struct str body, struct arena *a, struct cloudm
 
 static bool read_revision(const struct node *root, uint64_t *out)
 {
-    const struct node *v = node_find(root, "InstancesRevision");
+    const struct node *v = node_member(root, "InstancesRevision", NODE_NUMBER);
 
-    return v && v->kind == NODE_NUMBER && node_u64(v, out);
+    return v && node_u64(v, out);
 }
 
 enum err cloudmap_instances_parse(struct str body, struct arena *a, struct cloudmap_page *out, struct diag *d)
@@ -166,7 +129,7 @@ enum err cloudmap_instances_parse(struct str body, struct arena *a, struct cloud
     if (!err) {
         out->instances = ARENA_ARRAY(a, struct cloudmap_instance, list ? list->n : 0);
         read_items(list, a, out, read_instance);
-        out->next_token = text(root, "NextToken", a);
+        out->next_token = aws_json_text(root, "NextToken", a);
         out->has_revision = read_revision(root, &out->revision);
     }
     arena_release(&scratch);
@@ -180,14 +143,8 @@ enum err cloudmap_tags_parse(struct str body, struct arena *a, struct ecs_tags *
     enum err err = open_list(body, "Tags", &scratch, &root, &list, d);
 
     *out = (struct ecs_tags){0};
-    if (!err) {
-        out->v = ARENA_ARRAY(a, struct ecs_tag, list ? list->n : 0);
-        for (const struct node *v = list ? list->first : NULL; v; v = v->next) {
-            struct ecs_tag tag = {text(v, "Key", a), text(v, "Value", a)};
-            if (tag.key.n)
-                out->v[out->n++] = tag;
-        }
-    }
+    if (!err)
+        *out = aws_json_tags(list, "Key", "Value", a);
     arena_release(&scratch);
     return err;
 }
@@ -196,7 +153,7 @@ enum err cloudmap_revision_parse(struct str body, uint64_t *out, struct diag *d)
 {
     struct arena scratch = {0};
     const struct node *root;
-    enum err err = open_answer(body, &scratch, &root, d);
+    enum err err = aws_json_open(body, &scratch, &root, d);
 
     if (!err && !read_revision(root, out))
         err = diag_set(d, ERR_SYNTAX, "the answer has no InstancesRevision");
@@ -208,11 +165,11 @@ enum err ssm_parameter_parse(struct str body, struct arena *a, struct str *value
 {
     struct arena scratch = {0};
     const struct node *root;
-    enum err err = open_answer(body, &scratch, &root, d);
+    enum err err = aws_json_open(body, &scratch, &root, d);
 
     if (!err) {
-        const struct node *p = inner(root, "Parameter"), *v = p ? node_find(p, "Value") : NULL;
-        if (!v || v->kind != NODE_STRING)
+        const struct node *v = node_member(node_find(root, "Parameter"), "Value", NODE_STRING);
+        if (!v)
             err = diag_set(d, ERR_SYNTAX, "the answer has no value of the parameter");
         else if (v->text.n > PARAMETER_MAX)
             err = diag_set(d, ERR_LIMIT, "the parameter has more than %d bytes", PARAMETER_MAX);

@@ -227,11 +227,11 @@ static void by_docker_label(struct matching *m)
 {
     const struct plan_ecs_agent_sd *c = m->config;
     struct str text, path, job;
-    uint64_t port;
+    uint16_t port;
 
     if (!c->by_docker_label || !docker_label(m, c->port_label, &text))
         return;
-    if (num_parse_u64(text, &port) || port == 0 || port > UINT16_MAX) {
+    if (num_parse_port(text, &port)) {
         struct str shown = text.n > 32 ? str_from(text.p, 32) : text;
         skip_container(m, arena_printf(m->a, "docker label %.*s is \"%.*s\", not a port from 1 to 65535",
                                        STR_ARGS(c->port_label), STR_ARGS(shown)));
@@ -239,7 +239,7 @@ static void by_docker_label(struct matching *m)
     }
     docker_label(m, c->metrics_path_label, &path);
     docker_label(m, c->job_name_label, &job);
-    add_port(m, (uint16_t)port, path, job, false, "docker label");
+    add_port(m, port, path, job, false, "docker label");
 }
 
 static bool entry_wants(const struct plan_ecs_match *e, struct str container)

@@ -48,15 +48,9 @@ static struct task_discoverer *of(struct refresh *r)
 
 /* ---- the answer ---- */
 
-static struct str text(const struct node *n, const char *key)
-{
-    const struct node *v = n && n->kind == NODE_MAPPING ? node_find(n, key) : NULL;
-    return v && v->kind == NODE_STRING ? v->text : STR("");
-}
-
 static const struct node *first_of(const struct node *n, const char *key)
 {
-    const struct node *v = n && n->kind == NODE_MAPPING ? node_find(n, key) : NULL;
+    const struct node *v = node_find(n, key);
     return v && (v->kind == NODE_SEQUENCE || v->kind == NODE_MAPPING) ? v->first : NULL;
 }
 
@@ -64,7 +58,7 @@ static const struct node *first_of(const struct node *n, const char *key)
 static struct str host_of(const struct node *container)
 {
     const struct node *network = first_of(container, "Networks");
-    struct str mode = text(network, "NetworkMode");
+    struct str mode = node_text(network, "NetworkMode");
     if (str_eq(mode, STR("awsvpc")) || str_eq(mode, STR("host")))
         return STR("127.0.0.1");
     const struct node *address = first_of(network, "IPv4Addresses");
@@ -75,7 +69,7 @@ static struct str host_of(const struct node *container)
 
 static bool runs(const struct node *container)
 {
-    struct str status = text(container, "KnownStatus"), type = text(container, "Type");
+    struct str status = node_text(container, "KnownStatus"), type = node_text(container, "Type");
     return str_eq(status, STR("RUNNING")) && (type.n == 0 || str_eq(type, STR("NORMAL")));
 }
 
@@ -98,7 +92,7 @@ static void tell_observer(struct gathering *g, const char *why)
     if (!o)
         return;
     buf_c(&what, "container ");
-    buf_str(&what, text(g->container, "Name"));
+    buf_str(&what, node_text(g->container, "Name"));
     o->left_out(o, buf_view(&what), str_c(why));
 }
 
@@ -110,17 +104,17 @@ static void say_skipped(struct gathering *g, const char *why)
     counter_inc(g->d->skipped);
     if (log_allow(&g->d->skip_limit, PATIENCE_MS, &suppressed))
         log_warn(g->d->refresh.env.log, "a container of this task is left out",
-                 F_STR("container", text(g->container, "Name")), F_C("why", why), F_INT("suppressed", suppressed));
+                 F_STR("container", node_text(g->container, "Name")), F_C("why", why), F_INT("suppressed", suppressed));
 }
 
 static void set_labels(struct labels_builder *b, struct gathering *g)
 {
     AUTO_BUF name = {0};
-    aws_sd_label(b, g->a, META "container_name", text(g->container, "Name"));
-    aws_sd_label(b, g->a, META "container_id", text(g->container, "DockerId"));
-    aws_sd_label(b, g->a, META "container_image", text(g->container, "Image"));
+    aws_sd_label(b, g->a, META "container_name", node_text(g->container, "Name"));
+    aws_sd_label(b, g->a, META "container_id", node_text(g->container, "DockerId"));
+    aws_sd_label(b, g->a, META "container_image", node_text(g->container, "Image"));
     const struct node *health = node_find(g->container, "Health");
-    aws_sd_label(b, g->a, META "container_health", text(health, "status"));
+    aws_sd_label(b, g->a, META "container_health", node_text(health, "status"));
     for (const struct node *l = first_of(g->container, "Labels"); l; l = l->next) {
         buf_clear(&name);
         ecs_label_name(&name, META "container_label_", l->key);
@@ -143,16 +137,6 @@ static void add_target(struct gathering *g, struct str host, uint16_t port, stru
     g->targets[g->n++] = target;
 }
 
-/* "9100", without blanks. */
-static bool read_port(struct str s, uint16_t *out)
-{
-    uint64_t port;
-    if (num_parse_u64(s, &port) || port == 0 || port > UINT16_MAX)
-        return false;
-    *out = (uint16_t)port;
-    return true;
-}
-
 static uint32_t most_targets(const struct plan_ecs_task_sd *config)
 {
     uint32_t n = 1;
@@ -165,9 +149,8 @@ static void add_container(struct gathering *g)
 {
     const struct plan_ecs_task_sd *config = g->d->config;
     const struct node *labels = node_find(g->container, "Labels");
-    const struct node *port_label =
-        labels && labels->kind == NODE_MAPPING ? node_find(labels, config->port_label.p) : NULL;
-    struct str name = text(g->container, "Name"), host = host_of(g->container);
+    const struct node *port_label = node_find(labels, config->port_label.p);
+    struct str name = node_text(g->container, "Name"), host = host_of(g->container);
     uint16_t port;
 
     g->first = g->n;
@@ -179,10 +162,10 @@ static void add_container(struct gathering *g)
         say_skipped(g, "the task metadata gives it no address");
     if (host.n == 0)
         return;
-    if (port_label && (port_label->kind != NODE_STRING || !read_port(port_label->text, &port)))
+    if (port_label && (port_label->kind != NODE_STRING || num_parse_port(port_label->text, &port)))
         say_skipped(g, "its port label is not a port from 1 to 65535");
     else if (port_label)
-        add_target(g, host, port, text(labels, config->metrics_path_label.p));
+        add_target(g, host, port, node_text(labels, config->metrics_path_label.p));
     for (uint32_t i = 0; i < config->n_containers; i++) {
         const struct plan_task_containers *c = &config->containers[i];
         for (uint32_t k = 0; regex_match(c->name, name) && k < c->ports.n; k++)
@@ -205,7 +188,7 @@ static struct labels task_labels(const struct node *task, struct arena *a)
     struct labels_builder b;
     labels_builder_init(&b, a);
     for (size_t i = 0; i < COUNT_OF(names); i++)
-        aws_sd_label(&b, a, names[i][0], text(task, names[i][1]));
+        aws_sd_label(&b, a, names[i][0], node_text(task, names[i][1]));
     return labels_builder_labels(&b);
 }
 

@@ -32,12 +32,6 @@ static bool metadata_url(struct buf *out)
     return out->n > 0;
 }
 
-static struct str text_of(const struct node *n, const char *key)
-{
-    const struct node *v = n && n->kind == NODE_MAPPING ? node_find(n, key) : NULL;
-    return v && v->kind == NODE_STRING ? v->text : STR("");
-}
-
 /* Cluster is a name or an ARN; the region is in TaskARN: arn:PARTITION:ecs:REGION:... */
 static enum err read_task(struct str body, struct arena *a, struct own_task *out, struct diag *d)
 {
@@ -46,12 +40,12 @@ static enum err read_task(struct str body, struct arena *a, struct own_task *out
     enum err err = tree_parse_json(body, "task metadata", &scratch, &root, d);
 
     if (!err) {
-        struct str part = STR(""), rest = text_of(root, "TaskARN");
+        struct str part = STR(""), rest = node_text(root, "TaskARN");
         bool more = true;
         for (int i = 0; i < 4 && more; i++)
             more = str_cut(rest, ':', &part, &rest);
         out->region = more ? str_dup(a, part) : STR("");
-        out->cluster = str_dup(a, ecs_short_name(text_of(root, "Cluster")));
+        out->cluster = str_dup(a, ecs_short_name(node_text(root, "Cluster")));
     }
     arena_release(&scratch);
     return err;

@@ -42,6 +42,20 @@ struct node *node_find(const struct node *mapping, const char *key)
     return NULL;
 }
 
+struct node *node_member(const struct node *mapping, const char *key, enum node_kind kind)
+{
+    struct node *n = node_find(mapping, key);
+
+    return n && n->kind == kind ? n : NULL;
+}
+
+struct str node_text(const struct node *mapping, const char *key)
+{
+    const struct node *n = node_member(mapping, key, NODE_STRING);
+
+    return n ? n->text : STR("");
+}
+
 const char *node_kind_name(enum node_kind kind)
 {
     static const char *const names[] = {"null", "boolean", "number", "string", "sequence", "mapping"};

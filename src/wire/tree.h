@@ -46,7 +46,10 @@ enum err tree_parse_json(struct str text, const char *name, struct arena *a, str
                          struct diag *d) MUST_USE;
 
 struct node *node_find(const struct node *mapping, const char *key); /* NULL when absent */
-const char *node_kind_name(enum node_kind kind);                     /* "mapping", "string", ... */
+/* A member of that kind; NULL when there is none, or one of another kind. */
+struct node *node_member(const struct node *mapping, const char *key, enum node_kind kind);
+struct str node_text(const struct node *mapping, const char *key); /* of a member that is a string; else empty */
+const char *node_kind_name(enum node_kind kind);                   /* "mapping", "string", ... */
 
 /* What a plain YAML scalar is: NODE_NULL, NODE_BOOL (*truth tells), NODE_NUMBER or NODE_STRING. */
 enum node_kind tree_resolve(struct str text, bool *truth);

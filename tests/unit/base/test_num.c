@@ -120,6 +120,21 @@ static void integers(void **state)
     assert_str_c(buf_view(&b), "1.57-3");
 }
 
+static void ports_are_from_1_to_65535(void **state)
+{
+    static const char *const bad[] = {"", "0", "65536", "-1", "+80", " 80", "80x", "18446744073709551696"};
+    uint16_t port = 7;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_not_equal(num_parse_port(str_c(bad[i]), &port), OK);
+    assert_int_equal(port, 7);
+    assert_int_equal(num_parse_port(STR("1"), &port), OK);
+    assert_int_equal(port, 1);
+    assert_int_equal(num_parse_port(STR("65535"), &port), OK);
+    assert_int_equal(port, 65535);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +142,7 @@ int main(void)
         cmocka_unit_test(reads_as_go),
         cmocka_unit_test(agrees_with_the_c_library),
         cmocka_unit_test(integers),
+        cmocka_unit_test(ports_are_from_1_to_65535),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,11 +124,28 @@ static void writing(void **state)
                                  "\"b\\n\\u0001\":\"<\\ufffd\\u2028>\",\"c\":{},\"d\":[]}");
 }
 
+static void members_by_kind(void **state)
+{
+    struct arena a = {0};
+    struct node *n = NULL;
+
+    (void)state;
+    assert_int_equal(tree_parse_json(STR("{\"a\": \"x\", \"b\": 1, \"c\": [2]}"), "t", &a, &n, NULL), OK);
+    assert_true(str_eq(node_text(n, "a"), STR("x")));
+    assert_int_equal(node_text(n, "b").n, 0);
+    assert_int_equal(node_text(NULL, "a").n, 0);
+    assert_non_null(node_member(n, "b", NODE_NUMBER));
+    assert_null(node_member(n, "c", NODE_STRING));
+    assert_null(node_member(node_member(n, "c", NODE_SEQUENCE), "a", NODE_STRING));
+    assert_null(node_member(n, "d", NODE_STRING));
+    arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values),           cmocka_unit_test(errors_say_where), cmocka_unit_test(positions),
-        cmocka_unit_test(depth_is_limited), cmocka_unit_test(writing),
+        cmocka_unit_test(depth_is_limited), cmocka_unit_test(writing),          cmocka_unit_test(members_by_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
