@@ -4,66 +4,39 @@
 
 #include "base/mem.h"
 #include "discover/cloudmap.h"
+#include "unit/discover/aws_bench.h"
 #include "unit/discover/fake_cloudmap.h"
 #include "world.h"
 
 struct bench {
-    struct loop *loop;
-    struct counters *counters;
-    struct discover_totals totals;
-    struct plan *plan;
+    struct aws_bench base;
     struct plan_cloudmap_sd config;
     struct str names[4];
     struct map_world world;
-    struct fake_aws fake;
-    struct aws *aws;
-    struct target_consumer consumer;
-    struct buf last, list; /* labels per target, those of its group among them; the sidecar's list */
-    uint32_t n_targets;
-    int updates;
-    struct discoverer *d;
+    struct buf list; /* the sidecar's */
 };
 
 #define WEB "METRICS_PATH=/metrics METRICS_PORT=8080"
 
 static void update(struct target_consumer *self, struct target_groups *g)
 {
-    struct bench *b = CONTAINER_OF(self, struct bench, consumer);
+    struct bench *b = CONTAINER_OF(self, struct bench, base.consumer);
 
-    buf_clear(&b->last);
     buf_clear(&b->list);
-    buf_c(&b->last, "");
     cloudmap_print(g, &b->list);
-    b->n_targets = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
-        for (uint32_t k = 0; k < g->groups[i].n_targets; k++) {
-            struct labels_builder all;
-            labels_builder_init(&all, &g->arena);
-            labels_builder_set_all(&all, g->groups[i].labels, false);
-            labels_builder_set_all(&all, g->groups[i].targets[k], false);
-            labels_print(labels_builder_labels(&all), &b->last);
-            buf_char(&b->last, '\n');
-            b->n_targets++;
-        }
-    }
-    b->updates++;
-    target_groups_free(g);
+    aws_bench_update(self, g);
 }
 
 static struct bench *open_bench(void)
 {
     struct bench *b = NEW(struct bench);
 
-    b->loop = loop_new("test");
-    b->counters = counters_new();
-    discover_totals_init(&b->totals, b->counters);
-    b->plan = plan_new();
     map_world_init(&b->world);
     b->world.namespaces[0] = "shop";
     b->world.namespaces[1] = "other";
     b->world.n_namespaces = 2;
-    b->aws = fake_aws_open(&b->fake, b->loop, map_world_answer, &b->world);
-    b->consumer.update = update;
+    aws_bench_open(&b->base, map_world_answer, &b->world);
+    b->base.consumer.update = update;
     b->names[0] = STR("shop");
     b->config = (struct plan_cloudmap_sd){
         .refresh_ms = 1, .request_concurrency = 20, .namespaces = b->names, .n_namespaces = 1};
@@ -86,48 +59,25 @@ static struct bench *open_shop(void)
 
 static void start(struct bench *b)
 {
-    struct discover_env env = {
-        .loop = b->loop, .counters = b->counters, .totals = &b->totals, .aws = b->aws, .config = STR("job")};
+    struct discover_env env = aws_bench_env(&b->base);
 
-    b->d = discover_cloudmap_new(&env, b->plan, &b->config, &b->consumer);
-    assert_int_equal(b->updates, 0);
+    b->base.d = discover_cloudmap_new(&env, b->base.plan, &b->config, &b->base.consumer);
+    assert_int_equal(b->base.updates, 0);
 }
 
 static void close_bench(struct bench *b)
 {
-    if (b->d)
-        b->d->stop(b->d);
-    fake_aws_close(&b->fake);
-    world_loop_free(b->loop);
+    aws_bench_close(&b->base);
     map_world_release(&b->world);
-    counters_free(b->counters);
-    plan_unref(b->plan);
-    buf_release(&b->last);
     buf_release(&b->list);
     free(b);
-}
-
-static struct discover_status status_of(struct bench *b)
-{
-    struct discover_status s;
-
-    b->d->status(b->d, &s);
-    return s;
-}
-
-/* Whole refreshes, from now: the one under way may have begun before what the test has changed. */
-static void refreshes(struct bench *b, uint64_t n)
-{
-    uint64_t to = status_of(b).refreshes + n + 1;
-
-    world_until(b->loop, status_of(b).refreshes >= to);
 }
 
 static double skipped(struct bench *b, const char *reason)
 {
     const struct counter_label label = {STR("reason"), str_c(reason)};
 
-    return counters_sum(b->counters, "leadline_sd_cloudmap_skipped", &label, 1);
+    return counters_sum(b->base.counters, "leadline_sd_cloudmap_skipped", &label, 1);
 }
 
 static uint32_t times(struct bench *b, const char *what)
@@ -145,7 +95,7 @@ static void once(struct bench *b)
 {
     b->config.refresh_ms = RARELY;
     start(b);
-    world_until(b->loop, status_of(b).refreshes == 1);
+    world_until(b->base.loop, aws_bench_status(&b->base).refreshes == 1);
 }
 
 /* ---- labels ---- */
@@ -161,7 +111,7 @@ static void test_labels_of_the_native_kind(void **state)
         "\"ECS_TASK_DEFINITION_FAMILY\": \"WebTask\", \"odd-key\": \"x\"");
     once(b);
     assert_string_equal(
-        b->last.p,
+        b->base.last.p,
         "{__address__=\"10.0.0.1:8080\", __meta_cloudmap_attribute_AWS_INSTANCE_IPV4=\"10.0.0.1\", "
         "__meta_cloudmap_attribute_ECS_CLUSTER_NAME=\"demo\", __meta_cloudmap_attribute_ECS_SERVICE_NAME=\"web\", "
         "__meta_cloudmap_attribute_ECS_TASK_DEFINITION_FAMILY=\"WebTask\", __meta_cloudmap_attribute_odd_key=\"x\", "
@@ -171,9 +121,9 @@ static void test_labels_of_the_native_kind(void **state)
         "__meta_cloudmap_tag_cost_centre=\"7\", __metrics_path__=\"/metrics\", cluster=\"demo\", "
         "instance=\"10.0.0.1:8080\", namespace=\"shop\", service=\"web\", taskdefinition=\"WebTask\", "
         "taskid=\"0123abcd\"}\n");
-    assert_int_equal(status_of(b).failures, 0);
-    assert_string_equal(status_of(b).mechanism, "cloudmap");
-    assert_string_equal(status_of(b).about.p, "region eu-west-1, namespaces shop");
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
+    assert_string_equal(aws_bench_status(&b->base).mechanism, "cloudmap");
+    assert_string_equal(aws_bench_status(&b->base).about.p, "region eu-west-1, namespaces shop");
     close_bench(b);
 }
 
@@ -220,9 +170,9 @@ static void test_nothing_found_is_an_empty_list(void **state)
     (void)state;
     struct bench *b = open_bench();
     once(b);
-    assert_int_equal(b->updates, 1);
+    assert_int_equal(b->base.updates, 1);
     assert_string_equal(b->list.p, "[]");
-    assert_int_equal(status_of(b).failures, 0);
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
     close_bench(b);
 }
 
@@ -234,8 +184,8 @@ static void address_is(const char *tags, const char *attributes, const char *wan
     map_add_instance(map_add_service(&b->world, 0, "web", tags), "task1", attributes);
     once(b);
     buf_printf(&found, "__address__=\"%s\"", want);
-    assert_non_null(strstr(b->last.p, found.p));
-    assert_int_equal(b->n_targets, 1);
+    assert_non_null(strstr(b->base.last.p, found.p));
+    assert_int_equal(b->base.n_targets, 1);
     close_bench(b);
 }
 
@@ -267,12 +217,12 @@ static void test_what_is_left_out_is_counted(void **state)
     map_add_instance(odd, "task9", "\"AWS_INSTANCE_IPV4\": \"10.0.0.2\", \"AWS_INSTANCE_PORT\": \"65536\"");
     map_add_instance(odd, "", "\"AWS_INSTANCE_IPV4\": \"10.0.0.3\"");
     once(b);
-    assert_int_equal(b->n_targets, 3);
+    assert_int_equal(b->base.n_targets, 3);
     assert_int_equal((int)skipped(b, "no_namespace"), 1);
     assert_int_equal((int)skipped(b, "no_tags"), 2);
     assert_int_equal((int)skipped(b, "bad_port"), 2);
     assert_int_equal((int)skipped(b, "no_address"), 2);
-    assert_int_equal(status_of(b).failures, 0);
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
     close_bench(b);
 }
 
@@ -283,19 +233,19 @@ static void test_what_a_refresh_asks(void **state)
     (void)state;
     struct bench *b = open_shop();
     start(b);
-    world_until(b->loop, b->updates >= 1);
+    world_until(b->base.loop, b->base.updates >= 1);
     assert_true(str_starts(buf_view(&b->world.asked), STR("ListNamespaces ListServices ")));
     assert_int_equal(times(b, "ListTagsForResource:"), 3);
     assert_int_equal(times(b, "ListInstances:"), 2);
     assert_int_equal(times(b, "ListInstances:plain"), 0);
-    assert_int_equal((int)counters_sum(b->counters, "leadline_sd_refresh_aws_calls", NULL, 0), 7);
+    assert_int_equal((int)counters_sum(b->base.counters, "leadline_sd_refresh_aws_calls", NULL, 0), 7);
     buf_clear(&b->world.asked);
-    world_until(b->loop, b->updates >= 2);
+    world_until(b->base.loop, b->base.updates >= 2);
     assert_int_equal(times(b, "ListNamespaces "), 1);
     assert_int_equal(times(b, "ListServices "), 1);
     assert_int_equal(times(b, "ListInstances:"), 2);
     assert_int_equal(times(b, "ListTagsForResource"), 0);
-    assert_int_equal((int)counters_sum(b->counters, "leadline_sd_refresh_aws_calls", NULL, 0), 4);
+    assert_int_equal((int)counters_sum(b->base.counters, "leadline_sd_refresh_aws_calls", NULL, 0), 4);
     close_bench(b);
 }
 
@@ -326,7 +276,7 @@ static void test_the_questions_about_a_shared_namespace(void **state)
         b->world.owners[0] = "999999999999";
         b->config.discover = discover;
         once(b);
-        assert_int_equal(b->n_targets, 3);
+        assert_int_equal(b->base.n_targets, 3);
         assert_true(asks(b, "\"Values\":[\"arn:aws:servicediscovery:eu-west-1:123456789012:namespace/ns-000\"]"));
         if (discover)
             assert_true(asks(b, "{\"NamespaceName\":\"shop\",\"ServiceName\":\"web\",\"OwnerAccount\":"
@@ -343,7 +293,7 @@ static void test_two_namespaces_of_one_name(void **state)
     struct bench *b = open_shop();
     b->world.namespaces[1] = "shop";
     once(b);
-    assert_int_equal(b->n_targets, 4);
+    assert_int_equal(b->base.n_targets, 4);
     close_bench(b);
 }
 
@@ -353,7 +303,7 @@ static void test_pages(void **state)
     struct bench *b = open_shop();
     b->world.page = 1;
     once(b);
-    assert_int_equal(b->n_targets, 3);
+    assert_int_equal(b->base.n_targets, 3);
     assert_int_equal(times(b, "ListInstances:web"), 2);
     close_bench(b);
 }
@@ -363,22 +313,22 @@ static void test_changes_are_seen_at_the_next_refresh(void **state)
     (void)state;
     struct bench *b = open_shop();
     start(b);
-    world_until(b->loop, b->n_targets == 3);
+    world_until(b->base.loop, b->base.n_targets == 3);
     map_add_instance(&b->world.services[1], "new", "\"AWS_INSTANCE_IPV4\": \"10.0.1.9\"");
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 4);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 4);
     b->world.services[0].instances[0].gone = true;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 3);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 3);
     map_add_instance(map_add_service(&b->world, 0, "late", WEB), "t", "\"AWS_INSTANCE_IPV4\": \"10.0.7.1\"");
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 4);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 4);
     b->world.services[0].gone = true;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 3);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 3);
     b->world.namespace_gone[0] = true;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 0);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 0);
     close_bench(b);
 }
 
@@ -393,9 +343,9 @@ static void test_two_hundred_services(void **state)
     }
     b->config.request_concurrency = 100;
     once(b);
-    assert_int_equal(b->n_targets, 200);
-    assert_int_equal(b->fake.n_calls, 1 + 2 + 200 + 200);
-    assert_true(b->fake.most_running <= 100 && b->fake.most_running > 50);
+    assert_int_equal(b->base.n_targets, 200);
+    assert_int_equal(b->base.fake.n_calls, 1 + 2 + 200 + 200);
+    assert_true(b->base.fake.most_running <= 100 && b->base.fake.most_running > 50);
     close_bench(b);
 }
 
@@ -404,16 +354,16 @@ static void test_other_namespaces_without_a_new_discoverer(void **state)
     (void)state;
     struct bench *b = open_shop();
     once(b);
-    assert_int_equal(b->n_targets, 3);
+    assert_int_equal(b->base.n_targets, 3);
     {
         char name[] = "other";
         struct str names[] = {str_c(name)};
-        cloudmap_set_namespaces(b->d, names, 1);
+        cloudmap_set_namespaces(b->base.d, names, 1);
         name[0] = '?';
     }
-    world_until(b->loop, status_of(b).refreshes == 2);
-    assert_non_null(strstr(b->last.p, "10.0.3.1:8080"));
-    assert_int_equal(b->n_targets, 1);
+    world_until(b->base.loop, aws_bench_status(&b->base).refreshes == 2);
+    assert_non_null(strstr(b->base.last.p, "10.0.3.1:8080"));
+    assert_int_equal(b->base.n_targets, 1);
     close_bench(b);
 }
 
@@ -435,9 +385,9 @@ static void test_health_is_filtered_by_aws(void **state)
     (void)state;
     struct bench *b = open_discover(CLOUDMAP_HEALTHY);
     once(b);
-    assert_int_equal(b->n_targets, 2);
-    assert_null(strstr(b->last.p, "10.0.0.2"));
-    assert_non_null(strstr(b->last.p, "__meta_cloudmap_health_status=\"HEALTHY\""));
+    assert_int_equal(b->base.n_targets, 2);
+    assert_null(strstr(b->base.last.p, "10.0.0.2"));
+    assert_non_null(strstr(b->base.last.p, "__meta_cloudmap_health_status=\"HEALTHY\""));
     assert_int_equal(times(b, "ListInstances"), 0);
     close_bench(b);
 }
@@ -447,18 +397,18 @@ static void test_the_revision_spares_what_did_not_change(void **state)
     (void)state;
     struct bench *b = open_discover(CLOUDMAP_ALL);
     start(b);
-    world_until(b->loop, b->updates >= 1);
-    assert_int_equal(b->n_targets, 3);
+    world_until(b->base.loop, b->base.updates >= 1);
+    assert_int_equal(b->base.n_targets, 3);
     assert_int_equal(times(b, "DiscoverInstances:"), 2);
     buf_clear(&b->world.asked);
-    refreshes(b, 2);
+    aws_bench_refreshes(&b->base, 2);
     assert_int_equal(times(b, "DiscoverInstances:"), 0);
     assert_true(times(b, "DiscoverInstancesRevision:") >= 4);
     map_add_instance(&b->world.services[1], "new", "\"AWS_INSTANCE_IPV4\": \"10.0.1.9\"");
-    refreshes(b, 2);
+    aws_bench_refreshes(&b->base, 2);
     assert_int_equal(times(b, "DiscoverInstances:api"), 1);
     assert_int_equal(times(b, "DiscoverInstances:web"), 0);
-    assert_int_equal(b->n_targets, 4);
+    assert_int_equal(b->base.n_targets, 4);
     close_bench(b);
 }
 
@@ -468,9 +418,9 @@ static void test_without_permission_for_the_revision(void **state)
     struct bench *b = open_discover(CLOUDMAP_ALL);
     b->world.denies_revision = true;
     start(b);
-    world_until(b->loop, b->updates >= 4);
-    assert_int_equal(b->n_targets, 3);
-    assert_int_equal(status_of(b).failures, 0);
+    world_until(b->base.loop, b->base.updates >= 4);
+    assert_int_equal(b->base.n_targets, 3);
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
     assert_true(times(b, "DiscoverInstancesRevision:") <= 2);
     close_bench(b);
 }
@@ -489,23 +439,23 @@ static void nothing_is_lost(const char *operation, enum map_fault fault, const c
 
     b->config.discover = by_discover;
     start(b);
-    world_until(b->loop, b->n_targets == 3);
+    world_until(b->base.loop, b->base.n_targets == 3);
     b->world.operation = operation;
     b->world.fault = fault;
     b->world.code = code;
     if (strcmp(operation, "DiscoverInstances") == 0)
         b->world.services[0].revision += 100, b->world.services[1].revision += 100;
-    uint64_t failures = status_of(b).failures;
-    refreshes(b, 2);
-    assert_int_equal(b->n_targets, 3);
+    uint64_t failures = aws_bench_status(&b->base).failures;
+    aws_bench_refreshes(&b->base, 2);
+    assert_int_equal(b->base.n_targets, 3);
     if (!tags && strcmp(operation, "DiscoverInstancesRevision") != 0) {
-        assert_true(status_of(b).failures > failures);
-        assert_non_null(strstr(status_of(b).last_error.p, operation));
+        assert_true(aws_bench_status(&b->base).failures > failures);
+        assert_non_null(strstr(aws_bench_status(&b->base).last_error.p, operation));
     }
     b->world.fault = MAP_FINE;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 3);
-    assert_int_equal(status_of(b).last_error.n, 0);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 3);
+    assert_int_equal(aws_bench_status(&b->base).last_error.n, 0);
     close_bench(b);
 }
 
@@ -531,8 +481,8 @@ static void test_empty_pages_with_tokens_are_no_end(void **state)
     b->world.fault = MAP_EMPTY_PAGES;
     b->world.operation = "ListInstances";
     once(b);
-    assert_int_equal(b->n_targets, 3);
-    assert_int_equal(status_of(b).failures, 0);
+    assert_int_equal(b->base.n_targets, 3);
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
     close_bench(b);
 }
 
@@ -541,16 +491,16 @@ static void test_a_service_fails_alone(void **state)
     (void)state;
     struct bench *b = open_shop();
     start(b);
-    world_until(b->loop, b->n_targets == 3);
+    world_until(b->base.loop, b->base.n_targets == 3);
     b->world.operation = "ListInstances";
     b->world.service = "web";
     b->world.fault = MAP_GARBAGE;
     b->world.services[0].instances[0].gone = true;
     map_add_instance(&b->world.services[1], "new", "\"AWS_INSTANCE_IPV4\": \"10.0.1.9\"");
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 4);
-    assert_non_null(strstr(b->last.p, "10.0.0.1:8080"));
-    assert_true(status_of(b).failures >= 1);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 4);
+    assert_non_null(strstr(b->base.last.p, "10.0.0.1:8080"));
+    assert_true(aws_bench_status(&b->base).failures >= 1);
     close_bench(b);
 }
 
@@ -562,11 +512,11 @@ static void test_a_first_refresh_that_fails_tells_nothing(void **state)
     b->world.fault = MAP_CODE;
     b->world.code = "ThrottlingException";
     start(b);
-    world_until(b->loop, status_of(b).failures >= 1);
-    assert_int_equal(b->updates, 0);
+    world_until(b->base.loop, aws_bench_status(&b->base).failures >= 1);
+    assert_int_equal(b->base.updates, 0);
     b->world.fault = MAP_FINE;
-    world_until(b->loop, b->updates > 0);
-    assert_int_equal(b->n_targets, 3);
+    world_until(b->base.loop, b->base.updates > 0);
+    assert_int_equal(b->base.n_targets, 3);
     close_bench(b);
 }
 
@@ -574,12 +524,12 @@ static void test_a_session_that_cannot_be_had(void **state)
 {
     (void)state;
     struct bench *b = open_shop();
-    b->fake.refuse_session = true;
+    b->base.fake.refuse_session = true;
     start(b);
-    world_until(b->loop, status_of(b).failures >= 1);
-    b->fake.refuse_session = false;
-    world_until(b->loop, b->updates > 0);
-    assert_int_equal(b->n_targets, 3);
+    world_until(b->base.loop, aws_bench_status(&b->base).failures >= 1);
+    b->base.fake.refuse_session = false;
+    world_until(b->base.loop, b->base.updates > 0);
+    assert_int_equal(b->base.n_targets, 3);
     close_bench(b);
 }
 
@@ -588,10 +538,10 @@ static void test_stopping_in_the_middle(void **state)
     (void)state;
     struct bench *b = open_shop();
     start(b);
-    world_until(b->loop, times(b, "ListTagsForResource") >= 1);
-    b->d->stop(b->d);
-    b->d = NULL;
-    assert_int_equal(b->updates, 0);
+    world_until(b->base.loop, times(b, "ListTagsForResource") >= 1);
+    b->base.d->stop(b->base.d);
+    b->base.d = NULL;
+    assert_int_equal(b->base.updates, 0);
     close_bench(b);
 }
 

@@ -4,21 +4,12 @@
 
 #include "base/mem.h"
 #include "discover/discoverer.h"
-#include "unit/discover/fake_aws.h"
+#include "unit/discover/aws_bench.h"
 #include "world.h"
 
 struct bench {
-    struct loop *loop;
-    struct counters *counters;
-    struct discover_totals totals;
-    struct plan *plan;
+    struct aws_bench base;
     struct plan_aws_sd config;
-    struct fake_aws fake;
-    struct aws *aws;
-    struct target_consumer consumer;
-    struct buf last;
-    int updates;
-    struct discoverer *d;
 
     const char *pages[3]; /* items of the reservation set, page by page */
     uint32_t n_pages;
@@ -28,17 +19,17 @@ struct bench {
 
 static void update(struct target_consumer *self, struct target_groups *g)
 {
-    struct bench *b = CONTAINER_OF(self, struct bench, consumer);
+    struct bench *b = CONTAINER_OF(self, struct bench, base.consumer);
 
-    buf_clear(&b->last);
-    buf_c(&b->last, "");
+    buf_clear(&b->base.last);
+    buf_c(&b->base.last, "");
     assert_int_equal(g->n, 1);
     assert_str_c(labels_get(g->groups[0].labels, STR("__meta_ec2_region")), "eu-west-1");
     for (uint32_t k = 0; k < g->groups[0].n_targets; k++) {
-        labels_print(g->groups[0].targets[k], &b->last);
-        buf_char(&b->last, '\n');
+        labels_print(g->groups[0].targets[k], &b->base.last);
+        buf_char(&b->base.last, '\n');
     }
-    b->updates++;
+    b->base.updates++;
     target_groups_free(g);
 }
 
@@ -72,12 +63,8 @@ static struct bench *open_bench(const char *items)
 {
     struct bench *b = NEW(struct bench);
 
-    b->loop = loop_new("test");
-    b->counters = counters_new();
-    discover_totals_init(&b->totals, b->counters);
-    b->plan = plan_new();
-    b->aws = fake_aws_open(&b->fake, b->loop, answer, b);
-    b->consumer.update = update;
+    aws_bench_open(&b->base, answer, b);
+    b->base.consumer.update = update;
     b->pages[0] = items;
     b->n_pages = 1;
     b->config = (struct plan_aws_sd){.role = AWS_SD_EC2, .port = 80, .refresh_ms = 5};
@@ -86,32 +73,17 @@ static struct bench *open_bench(const char *items)
 
 static void start(struct bench *b)
 {
-    struct discover_env env = {
-        .loop = b->loop, .counters = b->counters, .totals = &b->totals, .aws = b->aws, .config = STR("job")};
+    struct discover_env env = aws_bench_env(&b->base);
 
-    b->d = discover_ec2_new(&env, b->plan, &b->config, &b->consumer);
-    assert_int_equal(b->updates, 0);
+    b->base.d = discover_ec2_new(&env, b->base.plan, &b->config, &b->base.consumer);
+    assert_int_equal(b->base.updates, 0);
 }
 
 static void close_bench(struct bench *b)
 {
-    if (b->d)
-        b->d->stop(b->d);
-    fake_aws_close(&b->fake);
-    world_loop_free(b->loop);
-    counters_free(b->counters);
-    plan_unref(b->plan);
-    buf_release(&b->last);
+    aws_bench_close(&b->base);
     buf_release(&b->body);
     free(b);
-}
-
-static struct discover_status status_of(struct bench *b)
-{
-    struct discover_status s;
-
-    b->d->status(b->d, &s);
-    return s;
 }
 
 static void finds(const char *items, const char *want)
@@ -119,8 +91,8 @@ static void finds(const char *items, const char *want)
     struct bench *b = open_bench(items);
 
     start(b);
-    world_until(b->loop, b->updates >= 1);
-    assert_string_equal(b->last.p, want);
+    world_until(b->base.loop, b->base.updates >= 1);
+    assert_string_equal(b->base.last.p, want);
     close_bench(b);
 }
 
@@ -192,9 +164,9 @@ static void test_pages_and_filters(void **state)
     b->config.filters = filters;
     b->config.n_filters = 2;
     start(b);
-    world_until(b->loop, b->updates >= 1);
-    assert_non_null(strstr(b->last.p, "10.0.0.1:80"));
-    assert_non_null(strstr(b->last.p, "10.0.0.2:80"));
+    world_until(b->base.loop, b->base.updates >= 1);
+    assert_non_null(strstr(b->base.last.p, "10.0.0.1:80"));
+    assert_non_null(strstr(b->base.last.p, "10.0.0.2:80"));
     const char *want = "Filter.1.Name=tag%3AEnv&Filter.1.Value.1=a+b&Filter.1.Value.2=c%26d&"
                        "Filter.2.Name=instance-state-name&Filter.2.Value.1=a+b&IncludeManagedResources=true&"
                        "MaxResults=1000";
@@ -210,16 +182,16 @@ static void test_zones_are_asked_for_until_known(void **state)
     (void)state;
     b->zone_fault = "UnauthorizedOperation";
     start(b);
-    world_until(b->loop, b->updates >= 2);
-    assert_non_null(strstr(b->last.p, "availability_zone=\"eu-west-1a\""));
-    assert_null(strstr(b->last.p, "availability_zone_id"));
-    assert_int_equal(status_of(b).failures, 0);
+    world_until(b->base.loop, b->base.updates >= 2);
+    assert_non_null(strstr(b->base.last.p, "availability_zone=\"eu-west-1a\""));
+    assert_null(strstr(b->base.last.p, "availability_zone_id"));
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
     b->zone_fault = NULL;
-    world_until(b->loop, strstr(b->last.p, "availability_zone_id=\"euw1-az3\""));
-    buf_clear(&b->fake.log);
-    int updates = b->updates;
-    world_until(b->loop, b->updates >= updates + 3);
-    assert_null(strstr(b->fake.log.p, "DescribeAvailabilityZones"));
+    world_until(b->base.loop, strstr(b->base.last.p, "availability_zone_id=\"euw1-az3\""));
+    buf_clear(&b->base.fake.log);
+    int updates = b->base.updates;
+    world_until(b->base.loop, b->base.updates >= updates + 3);
+    assert_null(strstr(b->base.fake.log.p, "DescribeAvailabilityZones"));
     close_bench(b);
 }
 
@@ -229,19 +201,19 @@ static void test_failures_keep_the_last_targets(void **state)
 
     (void)state;
     start(b);
-    world_until(b->loop, b->updates >= 1);
+    world_until(b->base.loop, b->base.updates >= 1);
     b->fault = "RequestLimitExceeded";
-    world_until(b->loop, status_of(b).failures >= 2);
-    int updates = b->updates;
-    assert_str_c(status_of(b).last_error, "ec2 DescribeInstances: RequestLimitExceeded: no");
+    world_until(b->base.loop, aws_bench_status(&b->base).failures >= 2);
+    int updates = b->base.updates;
+    assert_str_c(aws_bench_status(&b->base).last_error, "ec2 DescribeInstances: RequestLimitExceeded: no");
     b->fault = NULL;
     b->pages[0] = "<item><instancesSet>";
-    uint64_t failures = status_of(b).failures;
-    world_until(b->loop, status_of(b).failures >= failures + 2);
-    assert_int_equal(b->updates, updates);
-    assert_non_null(strstr(b->last.p, "10.0.0.1:80"));
+    uint64_t failures = aws_bench_status(&b->base).failures;
+    world_until(b->base.loop, aws_bench_status(&b->base).failures >= failures + 2);
+    assert_int_equal(b->base.updates, updates);
+    assert_non_null(strstr(b->base.last.p, "10.0.0.1:80"));
     b->pages[0] = PLAIN("10.0.0.2");
-    world_until(b->loop, strstr(b->last.p, "10.0.0.2:80"));
+    world_until(b->base.loop, strstr(b->base.last.p, "10.0.0.2:80"));
     close_bench(b);
 }
 
@@ -252,9 +224,9 @@ static void test_stops_at_any_moment(void **state)
         struct bench *b = open_bench(PLAIN("10.0.0.1"));
         b->n_pages = 3;
         start(b);
-        world_until(b->loop, b->fake.n_calls >= calls);
-        b->d->stop(b->d);
-        b->d = NULL;
+        world_until(b->base.loop, b->base.fake.n_calls >= calls);
+        b->base.d->stop(b->base.d);
+        b->base.d = NULL;
         close_bench(b);
     }
 }

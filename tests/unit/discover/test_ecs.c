@@ -6,105 +6,45 @@
 #include "base/mem.h"
 #include "discover/discoverer.h"
 #include "discover/ecs_client.h"
-#include "unit/discover/fake_aws.h"
+#include "unit/discover/aws_bench.h"
 #include "world.h"
 
 struct bench {
-    struct loop *loop;
-    struct counters *counters;
-    struct discover_totals totals;
-    struct plan *plan;
+    struct aws_bench base;
     struct plan_aws_sd config;
     struct str clusters[4];
     struct ecs_world world;
-    struct fake_aws fake;
-    struct aws *aws;
-    struct target_consumer consumer;
-    struct buf last; /* "{labels}" per target, those of its group among them */
-    uint32_t n_targets;
-    int updates;
-    struct discoverer *d;
 };
-
-static void update(struct target_consumer *self, struct target_groups *g)
-{
-    struct bench *b = CONTAINER_OF(self, struct bench, consumer);
-
-    buf_clear(&b->last);
-    buf_c(&b->last, "");
-    b->n_targets = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
-        for (uint32_t k = 0; k < g->groups[i].n_targets; k++) {
-            struct labels_builder all;
-            labels_builder_init(&all, &g->arena);
-            labels_builder_set_all(&all, g->groups[i].labels, false);
-            labels_builder_set_all(&all, g->groups[i].targets[k], false);
-            labels_print(labels_builder_labels(&all), &b->last);
-            buf_char(&b->last, '\n');
-            b->n_targets++;
-        }
-    }
-    b->updates++;
-    target_groups_free(g);
-}
 
 static struct bench *open_bench(uint32_t n_clusters)
 {
     struct bench *b = NEW(struct bench);
 
-    b->loop = loop_new("test");
-    b->counters = counters_new();
-    discover_totals_init(&b->totals, b->counters);
-    b->plan = plan_new();
     ecs_world_init(&b->world, n_clusters);
-    b->aws = fake_aws_open(&b->fake, b->loop, ecs_world_answer, &b->world);
-    b->consumer.update = update;
+    aws_bench_open(&b->base, ecs_world_answer, &b->world);
     b->config = (struct plan_aws_sd){.role = AWS_SD_ECS, .port = 9100, .refresh_ms = 1, .request_concurrency = 20};
     return b;
 }
 
 static void start(struct bench *b)
 {
-    struct discover_env env = {
-        .loop = b->loop, .counters = b->counters, .totals = &b->totals, .aws = b->aws, .config = STR("job")};
+    struct discover_env env = aws_bench_env(&b->base);
 
     b->config.clusters = b->clusters;
-    b->d = discover_ecs_new(&env, b->plan, &b->config, &b->consumer);
-    assert_int_equal(b->updates, 0);
+    b->base.d = discover_ecs_new(&env, b->base.plan, &b->config, &b->base.consumer);
+    assert_int_equal(b->base.updates, 0);
 }
 
 static void close_bench(struct bench *b)
 {
-    if (b->d)
-        b->d->stop(b->d);
-    fake_aws_close(&b->fake);
-    world_loop_free(b->loop);
+    aws_bench_close(&b->base);
     ecs_world_release(&b->world);
-    counters_free(b->counters);
-    plan_unref(b->plan);
-    buf_release(&b->last);
     free(b);
-}
-
-static struct discover_status status_of(struct bench *b)
-{
-    struct discover_status s;
-
-    b->d->status(b->d, &s);
-    return s;
-}
-
-/* Whole refreshes, from now: the one under way may have begun before what the test has changed. */
-static void refreshes(struct bench *b, uint64_t n)
-{
-    uint64_t to = status_of(b).refreshes + n + 1;
-
-    world_until(b->loop, status_of(b).refreshes >= to);
 }
 
 static double total(struct bench *b, const char *name)
 {
-    return counters_sum(b->counters, name, NULL, 0);
+    return counters_sum(b->base.counters, name, NULL, 0);
 }
 
 enum { RARELY = 3600 * 1000 };
@@ -122,9 +62,9 @@ static void finds(enum world_kind kind, int service, const char *want)
     b->config.refresh_ms = RARELY;
     ecs_world_add(&b->world, 0, kind, service)->host = 7;
     start(b);
-    world_until(b->loop, b->updates == 1);
-    assert_string_equal(b->last.p, want);
-    assert_int_equal(status_of(b).failures, 0);
+    world_until(b->base.loop, b->base.updates == 1);
+    assert_string_equal(b->base.last.p, want);
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
     close_bench(b);
 }
 
@@ -197,10 +137,10 @@ static void test_tasks_without_an_address(void **state)
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1)->vanished = true;
     start(b);
-    world_until(b->loop, b->updates == 1);
-    assert_int_equal(b->n_targets, 1);
+    world_until(b->base.loop, b->base.updates == 1);
+    assert_int_equal(b->base.n_targets, 1);
     assert_true(total(b, "leadline_sd_ecs_tasks_without_address") == 2);
-    assert_null(strstr(b->fake.log.p, "DescribeInstances"));
+    assert_null(strstr(b->base.fake.log.p, "DescribeInstances"));
     close_bench(b);
 }
 
@@ -220,14 +160,15 @@ static void test_clusters_by_name_and_arn(void **state)
     b->config.aws.endpoint = STR("http://ecs.test");
     b->config.refresh_ms = RARELY;
     start(b);
-    world_until(b->loop, b->updates == 1);
-    assert_int_equal(b->n_targets, 2);
-    assert_non_null(strstr(b->last.p, "__meta_ecs_cluster=\"demo\""));
-    assert_non_null(strstr(b->last.p, "__meta_ecs_cluster=\"third\""));
-    assert_non_null(strstr(b->last.p, "__meta_ecs_cluster_arn=\"arn:aws:ecs:eu-west-1:123456789012:cluster/demo\""));
-    assert_null(strstr(b->fake.log.p, "ListClusters"));
-    assert_string_equal(b->fake.last_endpoint, "http://ecs.test");
-    assert_str_c(status_of(b).about,
+    world_until(b->base.loop, b->base.updates == 1);
+    assert_int_equal(b->base.n_targets, 2);
+    assert_non_null(strstr(b->base.last.p, "__meta_ecs_cluster=\"demo\""));
+    assert_non_null(strstr(b->base.last.p, "__meta_ecs_cluster=\"third\""));
+    assert_non_null(
+        strstr(b->base.last.p, "__meta_ecs_cluster_arn=\"arn:aws:ecs:eu-west-1:123456789012:cluster/demo\""));
+    assert_null(strstr(b->base.fake.log.p, "ListClusters"));
+    assert_string_equal(b->base.fake.last_endpoint, "http://ecs.test");
+    assert_str_c(aws_bench_status(&b->base).about,
                  "region eu-west-1, clusters demo, arn:aws:ecs:eu-west-1:123456789012:cluster/third, "
                  "third");
     close_bench(b);
@@ -241,17 +182,17 @@ static void test_the_http_block(void **state)
     (void)state;
     b->config.http.tls.ca_file = STR("/ca.pem");
     start(b);
-    refreshes(b, 0);
-    assert_ptr_equal(b->fake.last_http, &b->config.http);
-    b->d->stop(b->d);
-    b->d = NULL;
-    assert_ptr_equal(b->fake.forgotten, &b->config.http);
+    aws_bench_refreshes(&b->base, 0);
+    assert_ptr_equal(b->base.fake.last_http, &b->config.http);
+    b->base.d->stop(b->base.d);
+    b->base.d = NULL;
+    assert_ptr_equal(b->base.fake.forgotten, &b->config.http);
     close_bench(b);
     b = open_bench(1);
     b->config.http.follow_redirects = b->config.http.enable_http2 = true;
     start(b);
-    refreshes(b, 0);
-    assert_null(b->fake.last_http); /* the environment's */
+    aws_bench_refreshes(&b->base, 0);
+    assert_null(b->base.fake.last_http); /* the environment's */
     close_bench(b);
 }
 
@@ -266,9 +207,10 @@ static void test_a_cluster_that_is_not_there(void **state)
     b->config.n_clusters = 2;
     b->config.refresh_ms = RARELY;
     start(b);
-    world_until(b->loop, b->updates == 1);
-    assert_int_equal(b->n_targets, 1);
-    assert_non_null(strstr(status_of(b).last_error.p, "ecs ListTasks: ClusterNotFoundException: Cluster not found."));
+    world_until(b->base.loop, b->base.updates == 1);
+    assert_int_equal(b->base.n_targets, 1);
+    assert_non_null(
+        strstr(aws_bench_status(&b->base).last_error.p, "ecs ListTasks: ClusterNotFoundException: Cluster not found."));
     close_bench(b);
 }
 
@@ -278,9 +220,9 @@ static void test_nothing_is_no_failure(void **state)
 
     (void)state;
     start(b);
-    refreshes(b, 1);
-    assert_true(b->updates >= 1);
-    assert_int_equal(status_of(b).failures, 0);
+    aws_bench_refreshes(&b->base, 1);
+    assert_true(b->base.updates >= 1);
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
     close_bench(b);
 }
 
@@ -292,17 +234,17 @@ static void test_clusters_and_tasks_come_and_go(void **state)
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 0);
     ecs_world_add(&b->world, 1, WORLD_BRIDGE, -1)->host = 1;
     start(b);
-    refreshes(b, 0);
-    assert_int_equal(b->n_targets, 1);
+    aws_bench_refreshes(&b->base, 0);
+    assert_int_equal(b->base.n_targets, 1);
     b->world.n_clusters = 2;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 2);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 2);
     b->world.tasks[0].vanished = true;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 1);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 1);
     b->world.n_clusters = 0;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 0);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 0);
     close_bench(b);
 }
 
@@ -322,19 +264,19 @@ static void test_cost(void **state)
     b->config.request_concurrency = 1000; /* the rate is not what is tested here */
     b->config.refresh_ms = 300;
     start(b);
-    world_until(b->loop, b->updates == 1);
-    assert_int_equal(b->n_targets, 5000);
+    world_until(b->base.loop, b->base.updates == 1);
+    assert_int_equal(b->base.n_targets, 5000);
     /* 1 ListClusters, 1 DescribeClusters; per cluster 17 + 17 of tasks, 20 of services, at most 2 of container
      * instances; 5000/200 interfaces, 150/200 hosts. */
     double calls = total(b, "leadline_sd_refresh_aws_calls"), lists = 1 + 3 * (17 + 17 + 20);
     if (calls > lists + 1 + 3 * 2 + 25 + 1)
-        fail_msg("%g calls: %s", calls, b->fake.log.p);
-    world_until(b->loop, b->updates >= 2);
+        fail_msg("%g calls: %s", calls, b->base.fake.log.p);
+    world_until(b->base.loop, b->base.updates >= 2);
     calls = total(b, "leadline_sd_refresh_aws_calls");
     if (calls > lists)
         fail_msg("%g calls in the steady state", calls);
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 0); /* one more: one interface to ask for */
-    world_until(b->loop, b->n_targets == 5001);
+    world_until(b->base.loop, b->base.n_targets == 5001);
     calls = total(b, "leadline_sd_refresh_aws_calls");
     if (calls > lists + 1)
         fail_msg("%g calls after a change", calls);
@@ -351,9 +293,9 @@ static void test_concurrency_and_rate(void **state)
     b->config.request_concurrency = 2;
     b->config.refresh_ms = RARELY;
     start(b);
-    world_for(b->loop, 50);
-    assert_true(b->fake.n_calls <= 3 * (2 * 4 + 1)); /* four seconds' worth of each family, and what 50 ms add */
-    assert_int_equal(b->fake.most_running, 2);
+    world_for(b->base.loop, 50);
+    assert_true(b->base.fake.n_calls <= 3 * (2 * 4 + 1)); /* four seconds' worth of each family, and what 50 ms add */
+    assert_int_equal(b->base.fake.most_running, 2);
     close_bench(b);
 }
 
@@ -367,9 +309,9 @@ static void test_short_and_empty_pages(void **state)
     b->world.page = 30;
     b->config.refresh_ms = RARELY;
     start(b);
-    world_until(b->loop, b->updates == 1);
-    assert_int_equal(b->n_targets, 250);
-    const char *at = b->fake.log.p;
+    world_until(b->base.loop, b->base.updates == 1);
+    assert_int_equal(b->base.n_targets, 250);
+    const char *at = b->base.fake.log.p;
     int described = 0;
     while ((at = strstr(at, "DescribeTasks "))) {
         described++;
@@ -404,29 +346,29 @@ static void test_no_fault_loses_anything(void **state)
         ecs_world_add(&b->world, 0, WORLD_BRIDGE, -1)->host = 1;
         ecs_world_add(&b->world, 1, WORLD_EC2_AWSVPC, 2)->host = 2;
         start(b);
-        refreshes(b, 1);
+        aws_bench_refreshes(&b->base, 1);
         AUTO_BUF good = {0};
-        buf_str(&good, buf_view(&b->last));
-        assert_int_equal(b->n_targets, 3);
+        buf_str(&good, buf_view(&b->base.last));
+        assert_int_equal(b->base.n_targets, 3);
         b->world.fault_operation = operation;
         b->world.fault = faults[i % COUNT_OF(faults)].fault;
         b->world.fault_code = faults[i % COUNT_OF(faults)].code;
         ecs_world_add(&b->world, 0, WORLD_FARGATE, 1);
         ecs_world_add(&b->world, 1, WORLD_BRIDGE, 1)->host = 3;
-        refreshes(b, 2);
+        aws_bench_refreshes(&b->base, 2);
         for (const char *line = good.p; *line; line = strchr(line, '\n') + 1) {
             AUTO_BUF one = {0};
             buf_append(&one, line, (size_t)(strchr(line, '\n') - line));
-            if (!strstr(b->last.p, one.p))
-                fail_msg("%s, fault %zu: lost\n%s\nof\n%s", operation, i % COUNT_OF(faults), one.p, b->last.p);
+            if (!strstr(b->base.last.p, one.p))
+                fail_msg("%s, fault %zu: lost\n%s\nof\n%s", operation, i % COUNT_OF(faults), one.p, b->base.last.p);
         }
         bool asked = strcmp(operation, "DescribeClusters") != 0; /* known from before, not asked for again */
-        if (asked && !strstr(status_of(b).last_error.p, operation))
-            fail_msg("%s: %s", operation, status_of(b).last_error.p);
+        if (asked && !strstr(aws_bench_status(&b->base).last_error.p, operation))
+            fail_msg("%s: %s", operation, aws_bench_status(&b->base).last_error.p);
         b->world.fault = FAULT_NONE;
-        refreshes(b, 1);
-        assert_int_equal(b->n_targets, 5);
-        assert_int_equal(status_of(b).last_error.n, 0);
+        aws_bench_refreshes(&b->base, 1);
+        assert_int_equal(b->base.n_targets, 5);
+        assert_int_equal(aws_bench_status(&b->base).last_error.n, 0);
         close_bench(b);
     }
 }
@@ -439,19 +381,19 @@ static void test_a_cluster_fails_alone(void **state)
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
     ecs_world_add(&b->world, 1, WORLD_FARGATE, -1);
     start(b);
-    refreshes(b, 0);
+    aws_bench_refreshes(&b->base, 0);
     b->world.fault_operation = "DescribeTasks";
     b->world.fault_cluster = "shop";
     b->world.fault = FAULT_CODE;
     b->world.fault_code = "ServerException";
     b->world.tasks[1].vanished = true; /* which nobody can know */
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 3);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 3);
     assert_true(total(b, "prometheus_sd_refresh_failures_total") >= 1);
     b->world.fault = FAULT_NONE;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 2);
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 2);
     close_bench(b);
 }
 
@@ -462,12 +404,12 @@ static void test_a_token_that_repeats(void **state)
     (void)state;
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
     start(b);
-    refreshes(b, 0);
+    aws_bench_refreshes(&b->base, 0);
     b->world.fault_operation = "ListTasks";
     b->world.fault = FAULT_REPEAT;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 1);
-    assert_non_null(strstr(status_of(b).last_error.p, "is one that was given before"));
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 1);
+    assert_non_null(strstr(aws_bench_status(&b->base).last_error.p, "is one that was given before"));
     close_bench(b);
 }
 
@@ -486,9 +428,9 @@ static void test_without_permissions_for_details(void **state)
         b->world.fault = FAULT_CODE;
         b->world.fault_code = i ? "UnauthorizedOperation" : "AccessDeniedException";
         start(b);
-        refreshes(b, 0);
-        assert_int_equal(b->n_targets, 2);
-        assert_non_null(strstr(status_of(b).last_error.p, operations[i]));
+        aws_bench_refreshes(&b->base, 0);
+        assert_int_equal(b->base.n_targets, 2);
+        assert_non_null(strstr(aws_bench_status(&b->base).last_error.p, operations[i]));
         close_bench(b);
     }
 }
@@ -499,19 +441,19 @@ static void test_without_a_session(void **state)
 
     (void)state;
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
-    b->fake.refuse_session = true;
+    b->base.fake.refuse_session = true;
     start(b);
-    refreshes(b, 0);
-    assert_str_c(status_of(b).last_error, "access_key without secret_key");
-    b->fake.refuse_session = false;
-    refreshes(b, 1);
-    assert_int_equal(b->n_targets, 1);
+    aws_bench_refreshes(&b->base, 0);
+    assert_str_c(aws_bench_status(&b->base).last_error, "access_key without secret_key");
+    b->base.fake.refuse_session = false;
+    aws_bench_refreshes(&b->base, 1);
+    assert_int_equal(b->base.n_targets, 1);
     close_bench(b);
     b = open_bench(1);
-    b->aws = NULL;
+    b->base.aws = NULL;
     start(b);
-    refreshes(b, 0);
-    assert_str_c(status_of(b).last_error, "this program has no access to AWS");
+    aws_bench_refreshes(&b->base, 0);
+    assert_str_c(aws_bench_status(&b->base).last_error, "this program has no access to AWS");
     close_bench(b);
 }
 
@@ -524,9 +466,9 @@ static void test_stops_at_any_moment(void **state)
             ecs_world_add(&b->world, i % 2, i % 3 ? WORLD_FARGATE : WORLD_BRIDGE, (int)i % 30)->host = i % 9;
         b->config.request_concurrency = 3;
         start(b);
-        world_until(b->loop, b->fake.n_calls >= calls);
-        b->d->stop(b->d);
-        b->d = NULL;
+        world_until(b->base.loop, b->base.fake.n_calls >= calls);
+        b->base.d->stop(b->base.d);
+        b->base.d = NULL;
         close_bench(b);
     }
 }
@@ -553,22 +495,22 @@ static void test_definitions_are_asked_for_once(void **state)
     struct bench *b = open_bench(2);
     AUTO_BUF got = {0};
     struct ecs_client_options o = {
-        .queue = {.loop = b->loop, .counters = b->counters, .mechanism = "other", .config = STR("x")},
+        .queue = {.loop = b->base.loop, .counters = b->base.counters, .mechanism = "other", .config = STR("x")},
         .definitions = true};
 
     (void)state;
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 1);
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 1);
     ecs_world_add(&b->world, 1, WORLD_FARGATE, 1);
-    o.queue.session = (struct aws_session *)b->aws;
+    o.queue.session = (struct aws_session *)b->base.aws;
     struct ecs_client *c = ecs_client_new(&o);
     buf_c(&got, "");
     ecs_client_refresh(c, on_refreshed, &got);
-    world_until(b->loop, got.n);
+    world_until(b->base.loop, got.n);
     assert_string_equal(got.p, "6 calls: task0 web 9404 task1 web 9404 task2 web 9404");
     buf_clear(&got);
     ecs_client_refresh(c, on_refreshed, &got);
-    world_until(b->loop, got.n);
+    world_until(b->base.loop, got.n);
     assert_string_equal(got.p, "5 calls: task0 web 9404 task1 web 9404 task2 web 9404");
     ecs_client_free(c);
     close_bench(b);

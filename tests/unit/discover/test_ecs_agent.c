@@ -7,15 +7,13 @@
 #include "base/mem.h"
 #include "base/regex.h"
 #include "discover/ecs_agent.h"
-#include "unit/discover/fake_aws.h"
+#include "unit/discover/aws_bench.h"
 #include "world.h"
 
 enum { RARELY = 3600 * 1000 };
 
 struct bench {
-    struct loop *loop;
-    struct counters *counters;
-    struct plan *plan;
+    struct aws_bench base;
     struct plan_ecs_agent_sd config;
     struct plan_ecs_cluster clusters[4];
     struct plan_ecs_match definition, service;
@@ -23,10 +21,6 @@ struct bench {
     struct world_folder folder;
     char path[128];
     struct ecs_world world;
-    struct fake_aws fake;
-    struct aws *aws;
-    struct log *log; /* NULL: none */
-    struct discoverer *d;
 };
 
 static struct regex *pattern(const char *text)
@@ -41,13 +35,10 @@ static struct bench *open_bench(uint32_t n_clusters)
     static const char *const names[] = {"demo", "shop", "third", "fourth"};
     struct bench *b = NEW(struct bench);
 
-    b->loop = loop_new("test");
-    b->counters = counters_new();
-    b->plan = plan_new();
     b->folder = world_folder_new();
     snprintf(b->path, sizeof(b->path), "%s/targets.yaml", b->folder.path);
     ecs_world_init(&b->world, n_clusters);
-    b->aws = fake_aws_open(&b->fake, b->loop, ecs_world_answer, &b->world);
+    aws_bench_open(&b->base, ecs_world_answer, &b->world);
     for (uint32_t i = 0; i < n_clusters; i++)
         b->clusters[i] = (struct plan_ecs_cluster){.name = str_c(names[i]), .aws.region = STR("eu-west-1")};
     b->port = 9404;
@@ -64,41 +55,19 @@ static struct bench *open_bench(uint32_t n_clusters)
 
 static void start(struct bench *b)
 {
-    struct discover_env env = {
-        .loop = b->loop, .log = b->log, .counters = b->counters, .aws = b->aws, .config = STR("job")};
+    struct discover_env env = aws_bench_env(&b->base);
 
-    b->d = discover_ecs_agent_new(&env, b->plan, &b->config, NULL);
+    b->base.d = discover_ecs_agent_new(&env, b->base.plan, &b->config, NULL);
 }
 
 static void close_bench(struct bench *b)
 {
-    if (b->d)
-        b->d->stop(b->d);
-    fake_aws_close(&b->fake);
-    world_loop_free(b->loop);
+    aws_bench_close(&b->base);
     ecs_world_release(&b->world);
     world_folder_free(&b->folder);
-    counters_free(b->counters);
-    plan_unref(b->plan);
     regex_free(b->definition.pattern);
     regex_free(b->service.pattern);
     free(b);
-}
-
-static struct discover_status status_of(struct bench *b)
-{
-    struct discover_status s;
-
-    b->d->status(b->d, &s);
-    return s;
-}
-
-/* Whole refreshes, from now: the one under way may have begun before what the test has changed. */
-static void refreshes(struct bench *b, uint64_t n)
-{
-    uint64_t to = status_of(b).refreshes + n + 1;
-
-    world_until(b->loop, status_of(b).refreshes >= to);
 }
 
 /* How many targets the file has; -1: there is none. */
@@ -130,16 +99,16 @@ static void the_file_is_there_at_once_and_follows(void **state)
 
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
     start(b);
-    world_until(b->loop, in_file(b) == 1);
+    world_until(b->base.loop, in_file(b) == 1);
     assert_true(file_says(b, "    - 10.0.0.0:9404\n"));
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 3);
-    world_until(b->loop, in_file(b) == 2);
+    world_until(b->base.loop, in_file(b) == 2);
     assert_true(file_says(b, "    TaskGroup: service:service3\n"));
     assert_false(file_says(b, "ServiceName"));
     b->world.tasks[0].vanished = true;
-    world_until(b->loop, in_file(b) == 1);
+    world_until(b->base.loop, in_file(b) == 1);
     b->world.tasks[1].vanished = true;
-    world_until(b->loop, in_file(b) == 0);
+    world_until(b->base.loop, in_file(b) == 0);
     assert_true(file_says(b, "[]\n"));
     close_bench(b);
 }
@@ -151,9 +120,9 @@ static void a_file_that_is_gone_is_written_again(void **state)
 
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
     start(b);
-    world_until(b->loop, in_file(b) == 1);
+    world_until(b->base.loop, in_file(b) == 1);
     assert_int_equal(unlink(b->path), 0);
-    world_until(b->loop, in_file(b) == 1);
+    world_until(b->base.loop, in_file(b) == 1);
     close_bench(b);
 }
 
@@ -168,11 +137,11 @@ static void a_file_that_cannot_be_written_is_tried_again(void **state)
     b->config.result_file = str_c(b->path);
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
     start(b);
-    refreshes(b, 2);
+    aws_bench_refreshes(&b->base, 2);
     assert_int_equal(in_file(b), -1);
-    assert_int_equal(status_of(b).failures, 0);
+    assert_int_equal(aws_bench_status(&b->base).failures, 0);
     assert_int_equal(mkdir(inner, 0700), 0);
-    world_until(b->loop, in_file(b) == 1);
+    world_until(b->base.loop, in_file(b) == 1);
     close_bench(b);
 }
 
@@ -191,7 +160,7 @@ static void hosts_and_services(void **state)
     ecs_world_add(&b->world, 0, WORLD_EC2_AWSVPC, 1)->host = 7;
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 3);
     start(b);
-    world_until(b->loop, in_file(b) == 1);
+    world_until(b->base.loop, in_file(b) == 1);
     assert_true(file_says(b, "    ServiceName: service1\n"));
     assert_true(file_says(b, "    InstanceType: t3.small\n"));
     assert_true(file_says(b, "    VpcId: vpc-1\n"));
@@ -227,21 +196,21 @@ static void no_fault_takes_targets(void **state)
         ecs_world_add(&b->world, 0, WORLD_FARGATE, 2);
         ecs_world_add(&b->world, 1, WORLD_EC2_AWSVPC, 1)->host = 7;
         start(b);
-        world_until(b->loop, in_file(b) == 2);
+        world_until(b->base.loop, in_file(b) == 2);
         assert_true(file_says(b, "ServiceName: service1"));
         assert_true(file_says(b, "InstanceType"));
         for (size_t k = 0; k < COUNT_OF(operations); k++) {
             b->world.fault_operation = operations[k];
             b->world.fault_code = faults[i].code;
             b->world.fault = faults[i].fault;
-            refreshes(b, 3);
+            aws_bench_refreshes(&b->base, 3);
             assert_int_equal(in_file(b), 2);
             assert_true(file_says(b, "ServiceName: service1"));
             assert_true(file_says(b, "InstanceType"));
         }
-        assert_true(status_of(b).failures > 0);
+        assert_true(aws_bench_status(&b->base).failures > 0);
         b->world.fault = FAULT_NONE;
-        world_until(b->loop, status_of(b).last_error.n == 0);
+        world_until(b->base.loop, aws_bench_status(&b->base).last_error.n == 0);
         assert_int_equal(in_file(b), 2);
         close_bench(b);
     }
@@ -259,13 +228,13 @@ static void a_file_from_before_survives_a_bad_start(void **state)
     b->world.fault_code = "ThrottlingException";
     b->world.fault = FAULT_CODE;
     start(b);
-    refreshes(b, 5);
+    aws_bench_refreshes(&b->base, 5);
     assert_true(file_says(b, "1.2.3.4:5"));
     b->world.fault_cluster = "shop";
-    world_until(b->loop, file_says(b, "10.0.0.0:9404")); /* one alone, after two periods */
+    world_until(b->base.loop, file_says(b, "10.0.0.0:9404")); /* one alone, after two periods */
     assert_int_equal(in_file(b), 1);
     b->world.fault = FAULT_NONE;
-    world_until(b->loop, in_file(b) == 2);
+    world_until(b->base.loop, in_file(b) == 2);
     close_bench(b);
 }
 
@@ -277,19 +246,19 @@ static void a_cluster_that_fails_keeps_its_targets(void **state)
     for (uint32_t i = 0; i < 3; i++)
         ecs_world_add(&b->world, i, WORLD_FARGATE, -1);
     start(b);
-    world_until(b->loop, in_file(b) == 3);
+    world_until(b->base.loop, in_file(b) == 3);
     b->world.fault_operation = "DescribeTasks";
     b->world.fault_cluster = "shop";
     b->world.fault_code = "ServerException";
     b->world.fault = FAULT_CODE;
-    refreshes(b, 1);
+    aws_bench_refreshes(&b->base, 1);
     ecs_world_add(&b->world, 0, WORLD_FARGATE, -1);
     ecs_world_add(&b->world, 1, WORLD_FARGATE, -1);
-    world_until(b->loop, in_file(b) == 4);
-    refreshes(b, 3);
+    world_until(b->base.loop, in_file(b) == 4);
+    aws_bench_refreshes(&b->base, 3);
     assert_int_equal(in_file(b), 4);
     b->world.fault = FAULT_NONE;
-    world_until(b->loop, in_file(b) == 5);
+    world_until(b->base.loop, in_file(b) == 5);
     close_bench(b);
 }
 
@@ -298,10 +267,10 @@ static void a_session_that_cannot_be_had_is_told(void **state)
     (void)state;
     struct bench *b = open_bench(1);
 
-    b->fake.refuse_session = true;
+    b->base.fake.refuse_session = true;
     start(b);
-    refreshes(b, 1);
-    assert_true(status_of(b).failures > 0);
+    aws_bench_refreshes(&b->base, 1);
+    assert_true(aws_bench_status(&b->base).failures > 0);
     assert_int_equal(in_file(b), -1);
     close_bench(b);
 }
@@ -324,16 +293,16 @@ static void what_is_left_out_is_said_once(void **state)
     char path[160];
 
     snprintf(path, sizeof(path), "%s/log", b->folder.path);
-    b->log = log_new(open(path, O_CREAT | O_WRONLY, 0600), LOG_INFO, LOG_LOGFMT);
-    log_own_fd(b->log);
+    b->base.log = log_new(open(path, O_CREAT | O_WRONLY, 0600), LOG_INFO, LOG_LOGFMT);
+    log_own_fd(b->base.log);
     for (int i = 0; i < 30; i++)
         ecs_world_add(&b->world, 0, WORLD_EXTERNAL, -1);
     start(b);
-    world_until(b->loop, counters_sum(b->counters, "leadline_sd_skipped", NULL, 0) == 30);
-    refreshes(b, 4);
-    b->d->stop(b->d);
-    b->d = NULL;
-    log_free(b->log);
+    world_until(b->base.loop, counters_sum(b->base.counters, "leadline_sd_skipped", NULL, 0) == 30);
+    aws_bench_refreshes(&b->base, 4);
+    b->base.d->stop(b->base.d);
+    b->base.d = NULL;
+    log_free(b->base.log);
     assert_int_equal(count_in(path, "left out of the targets"), 30);
     assert_int_equal(count_in(path, "task/demo/task7 "), 1);
     assert_int_equal(count_in(path, "ECS Anywhere"), 30);
@@ -346,7 +315,7 @@ static uint32_t calls_named(struct bench *b, const char *operation)
 {
     const struct counter_label label = {STR("call"), str_c(operation)};
 
-    return (uint32_t)counters_sum(b->counters, "leadline_sd_aws_calls_total", &label, 1);
+    return (uint32_t)counters_sum(b->base.counters, "leadline_sd_aws_calls_total", &label, 1);
 }
 
 static void a_refresh_costs_what_pages_allow(void **state)
@@ -363,7 +332,7 @@ static void a_refresh_costs_what_pages_allow(void **state)
     for (uint32_t i = 0; i < 900; i++) /* 300 a cluster, of 40 services each */
         ecs_world_add(&b->world, i % 3, i % 2 ? WORLD_EC2_AWSVPC : WORLD_FARGATE, (int)(i / 3 % 40))->host = i % 7;
     start(b);
-    world_until(b->loop, in_file(b) == 900);
+    world_until(b->base.loop, in_file(b) == 900);
     assert_int_equal(calls_named(b, "ListTasks"), 3 * 3);
     assert_int_equal(calls_named(b, "DescribeTasks"), 3 * 3);
     assert_int_equal(calls_named(b, "ListServices"), 3);
@@ -372,7 +341,8 @@ static void a_refresh_costs_what_pages_allow(void **state)
     assert_int_equal(calls_named(b, "DescribeInstances"), 3);
     assert_int_equal(calls_named(b, "DescribeTaskDefinition"), 3 * 40);
     uint64_t steady = 9 + 9 + 3 + 12;
-    world_until(b->loop, counters_sum(b->counters, "leadline_sd_refresh_aws_calls", NULL, 0) == (double)steady);
+    world_until(b->base.loop,
+                counters_sum(b->base.counters, "leadline_sd_refresh_aws_calls", NULL, 0) == (double)steady);
     assert_int_equal(calls_named(b, "DescribeTaskDefinition"), 3 * 40);
     assert_int_equal(calls_named(b, "DescribeInstances"), 3);
     close_bench(b);
@@ -386,8 +356,8 @@ static void without_services_none_are_asked(void **state)
     b->config.frequency_ms = RARELY;
     ecs_world_add(&b->world, 0, WORLD_FARGATE, 1);
     start(b);
-    world_until(b->loop, in_file(b) == 1);
-    assert_string_equal(b->fake.log.p, "ListTasks DescribeTasks DescribeTaskDefinition ");
+    world_until(b->base.loop, in_file(b) == 1);
+    assert_string_equal(b->base.fake.log.p, "ListTasks DescribeTasks DescribeTaskDefinition ");
     close_bench(b);
 }
 
