@@ -2,18 +2,9 @@
  * has what identifies it, is bounded by the answer's size, is UTF-8, and borrows nothing from the text. Instances and
  * tags that were taken then become targets: each has an address, and the list of them is JSON.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "discover/cloudmap.h"
 #include "wire/tree.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check_str(struct str s)
-{
-    CHECK(s.p && s.p[s.n] == '\0' && str_is_utf8(s));
-}
+#include "fuzz/answer_body.h"
 
 static void check_tags(struct ecs_tags tags, size_t most)
 {
@@ -31,13 +22,9 @@ typedef enum err(reader)(struct str body, struct arena *a, struct cloudmap_page 
 static bool take(reader *read, const uint8_t *data, size_t size, struct arena *a, struct cloudmap_page *page)
 {
     struct diag d = {0};
-    char *text = malloc(size + 1);
-
-    if (size)
-        memcpy(text, data, size);
-    enum err err = read(str_from(text, size), a, page, &d);
-    memset(text, 0xff, size + 1);
-    free(text);
+    struct str body = body_copy(data, size);
+    enum err err = read(body, a, page, &d);
+    body_spoil(body);
     CHECK(err == OK || d.text[0]);
     CHECK(page->n + page->skipped <= size);
     if (!err)

@@ -1,14 +1,10 @@
 /* Any bytes as an answer of EC2: each reader takes it or refuses it with words; what is taken is bounded by the
  * answer's size and borrows nothing from the text.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "discover/ec2_answers.h"
+#include "fuzz/answer_body.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check_str(struct str s)
+static void check_text(struct str s)
 {
     CHECK(s.p ? s.p[s.n] == '\0' : s.n == 0);
 }
@@ -17,8 +13,8 @@ static void check_interfaces(const struct ec2_interface *v, uint32_t n, size_t m
 {
     CHECK(n <= most);
     for (uint32_t i = 0; i < n; i++) {
-        check_str(v[i].id);
-        check_str(v[i].public_ip);
+        check_text(v[i].id);
+        check_text(v[i].public_ip);
         CHECK(v[i].n_ipv6 <= most && v[i].device_index >= -1);
         for (uint32_t k = 0; k < v[i].n_ipv6; k++)
             CHECK(v[i].ipv6[k].address.p != NULL);
@@ -27,9 +23,9 @@ static void check_interfaces(const struct ec2_interface *v, uint32_t n, size_t m
 
 static void check_instance(const struct ec2_instance *v, size_t most)
 {
-    check_str(v->id);
-    check_str(v->private_ip);
-    check_str(v->zone);
+    check_text(v->id);
+    check_text(v->private_ip);
+    check_text(v->zone);
     CHECK(v->tags.n <= most);
     for (uint32_t i = 0; i < v->tags.n; i++)
         CHECK(v->tags.v[i].key.p && v->tags.v[i].value.p);
@@ -43,19 +39,15 @@ static void describe(reader *read, const uint8_t *data, size_t size)
     struct arena a = {0};
     struct ec2_described got;
     struct diag d = {0};
-    char *text = malloc(size + 1);
-
-    if (size)
-        memcpy(text, data, size);
-    enum err err = read(str_from(text, size), &a, &got, &d);
-    memset(text, 0xff, size + 1);
-    free(text);
+    struct str body = body_copy(data, size);
+    enum err err = read(body, &a, &got, &d);
+    body_spoil(body);
     CHECK(err == OK ? got.n <= size : d.text[0] != '\0');
     for (uint32_t i = 0; !err && got.instances && i < got.n; i++)
         check_instance(&got.instances[i], size);
     if (!err && got.interfaces)
         check_interfaces(got.interfaces, got.n, size);
-    check_str(got.next_token);
+    check_text(got.next_token);
     arena_release(&a);
 }
 

@@ -1,17 +1,8 @@
 /* Any bytes as an answer of ECS: each reader takes it or refuses it with words; what is taken has ARNs, is bounded by
  * the answer's size, is UTF-8, and borrows nothing from the text.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "discover/ecs_answers.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check_str(struct str s)
-{
-    CHECK(s.p && s.p[s.n] == '\0' && str_is_utf8(s));
-}
+#include "fuzz/answer_body.h"
 
 static void check_tags(struct ecs_tags tags, size_t most)
 {
@@ -59,13 +50,9 @@ static void describe(reader *read, const uint8_t *data, size_t size, bool tasks)
     struct arena a = {0};
     struct ecs_described got;
     struct diag d = {0};
-    char *text = malloc(size + 1);
-
-    if (size)
-        memcpy(text, data, size);
-    enum err err = read(str_from(text, size), &a, &got, &d);
-    memset(text, 0xff, size + 1);
-    free(text);
+    struct str body = body_copy(data, size);
+    enum err err = read(body, &a, &got, &d);
+    body_spoil(body);
     CHECK(err == OK || d.text[0]);
     CHECK(got.n <= size && got.n_failures <= size && got.skipped <= size);
     for (uint32_t i = 0; tasks && i < got.n; i++)

@@ -3,13 +3,9 @@
  * nothing borrows from the text.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/buf.h"
 #include "discover/group_file.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz/answer_body.h"
 
 static void check_labels(struct labels l)
 {
@@ -42,13 +38,9 @@ static void parse(const uint8_t *data, size_t size, enum group_file_format forma
     const struct label meta = {STR("__meta_filepath"), STR("path")};
     struct target_groups *g = NULL;
     struct diag d = {0};
-    char *text = malloc(size + 1);
-
-    if (size)
-        memcpy(text, data, size);
-    enum err err = group_file_parse(str_from(text, size), format, "fuzz", meta, &g, &d);
-    memset(text, 0xff, size + 1);
-    free(text);
+    struct str body = body_copy(data, size);
+    enum err err = group_file_parse(body, format, "fuzz", meta, &g, &d);
+    body_spoil(body);
     CHECK((err == OK) == (g != NULL));
     CHECK(err == OK || (d.text[0] && d.line > 0));
     if (g) {
