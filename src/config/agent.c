@@ -252,26 +252,10 @@ enum err config_parse_agent(const struct config_agent_source *sources, uint32_t 
                             struct plan **out, bool *debug, struct config_errors *errors, struct diag *d)
 {
     static const struct config_agent_options none = {0};
-    struct arena tree = {0}, own = {0};
-    struct config_errors mine = {.arena = &own};
+    struct agent_reader a = {.r = {.file = "", .dir = ""}, .o = o ? o : &none};
+    struct reading reading;
 
-    if (!errors)
-        errors = &mine;
-    uint32_t before = errors->n;
-    struct plan *plan = plan_new();
-    struct agent_reader a = {
-        .r = {.file = "", .dir = "", .plan = plan, .arena = &plan->arena, .tree = &tree, .errors = errors},
-        .o = o ? o : &none,
-    };
+    reader_open(&a.r, &reading, errors);
     compile(&a, sources, n, debug);
-    enum err err = errors->n > before ? errors->codes[before] : OK;
-    if (err != OK && d)
-        *d = errors->v[before];
-    if (err != OK)
-        plan_unref(plan);
-    else
-        *out = plan;
-    arena_release(&tree);
-    arena_release(&own);
-    return err;
+    return reader_close(&a.r, &reading, out, d);
 }

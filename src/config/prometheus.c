@@ -432,36 +432,17 @@ static void compile(struct reader *r, struct node *root)
 static enum err load(const char *path, struct str text, const char *name, const char *directory,
                      const struct config_options *o, struct plan **out, struct config_errors *errors, struct diag *d)
 {
-    struct arena tree = {0}, own = {0};
-    struct config_errors mine = {.arena = &own};
     static const struct config_options defaults = {0};
+    struct reader r = {.file = name, .dir = directory, .options = o ? o : &defaults};
+    struct reading reading;
     AUTO_BUF file = {0};
     struct node *root = NULL;
-    if (!errors)
-        errors = &mine;
-    uint32_t before = errors->n;
-    struct plan *plan = plan_new();
-    struct reader r = {.file = name,
-                       .dir = directory,
-                       .options = o ? o : &defaults,
-                       .plan = plan,
-                       .arena = &plan->arena,
-                       .tree = &tree,
-                       .errors = errors};
+    reader_open(&r, &reading, errors);
     if (path)
         r.dir = directory_of(r.arena, path);
     if ((!path || read_file(&r, &file)) && parse_text(&r, path ? buf_view(&file) : text, &root))
         compile(&r, root);
-    enum err err = errors->n > before ? errors->codes[before] : OK;
-    if (err != OK && d)
-        *d = errors->v[before];
-    if (err != OK)
-        plan_unref(plan);
-    else
-        *out = plan;
-    arena_release(&tree);
-    arena_release(&own);
-    return err;
+    return reader_close(&r, &reading, out, d);
 }
 
 enum err config_load_prometheus(const char *path, const struct config_options *o, struct plan **out,

@@ -29,6 +29,34 @@
 
 enum { MAX_ERRORS = 1000, MAX_QUOTED = 200 };
 
+/* ---- the frame ---- */
+
+void reader_open(struct reader *r, struct reading *g, struct config_errors *errors)
+{
+    *g = (struct reading){.mine.arena = &g->own};
+    r->plan = plan_new();
+    r->arena = &r->plan->arena;
+    r->tree = &g->tree;
+    r->errors = errors ? errors : &g->mine;
+    g->before = r->errors->n;
+}
+
+enum err reader_close(struct reader *r, struct reading *g, struct plan **out, struct diag *d)
+{
+    const struct config_errors *e = r->errors;
+    enum err err = e->n > g->before ? e->codes[g->before] : OK;
+
+    if (err != OK && d)
+        *d = e->v[g->before];
+    if (err != OK)
+        plan_unref(r->plan);
+    else
+        *out = r->plan;
+    arena_release(&g->tree);
+    arena_release(&g->own);
+    return err;
+}
+
 /* ---- errors and warnings ---- */
 
 static struct diag *next_error(struct reader *r, enum err code)

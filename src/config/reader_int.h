@@ -38,6 +38,17 @@ struct reader {
     uint32_t cap_warnings;
 };
 
+/* What one reading has besides, on the stack of whoever reads a whole configuration. */
+struct reading {
+    struct arena tree, own;
+    struct config_errors mine; /* where the caller wants none */
+    uint32_t before;           /* errors that were there */
+};
+/* A new plan, and where to read it: the rest of *r is the caller's. errors may be NULL. */
+void reader_open(struct reader *r, struct reading *g, struct config_errors *errors);
+/* OK and the plan, or the first error. */
+enum err reader_close(struct reader *r, struct reading *g, struct plan **out, struct diag *d) MUST_USE;
+
 enum field_kind {
     FIELD_STRING,
     FIELD_SECRET, /* a string that is <secret> in the printed configuration */
