@@ -70,7 +70,7 @@ void buf_quote_json(struct buf *b, struct str s)
     for (size_t i = 0; i < s.n;) {
         uint32_t r = 0;
         size_t len = quote_rune(s, i, &r);
-        if (len == 0)
+        if (len == 0 || r == 0xfffd) /* what is no UTF-8 reads back as the latter: one way to write both */
             buf_c(b, "\\ufffd");
         else if (r == '"' || r == '\\')
             buf_printf(b, "\\%c", (int)r);
