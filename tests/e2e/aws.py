@@ -2,7 +2,6 @@
 remote-write receiver that checks signatures with botocore. All on loopback."""
 
 import datetime
-import http.server
 import json
 import os
 import socket
@@ -17,7 +16,7 @@ import pytest
 
 from agent import BINARY, until
 from fixtures import config
-from peers import Listener, Receiver, _ReceiverHandler
+from peers import Handler, Listener, Receiver, _ReceiverHandler
 
 TESTBED = os.path.join(os.path.dirname(__file__), "..", "testbed")
 sys.path.insert(0, TESTBED)
@@ -143,19 +142,9 @@ class Vault:
             self.issued = [(keys, 0) for keys, _ in self.issued]
 
 
-class _TaskHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
+class _TaskHandler(Handler):
     def answer(self, status, text, content_type="text/plain"):
-        data = text.encode() if isinstance(text, str) else json.dumps(text).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.reply(status, text if isinstance(text, str) else json.dumps(text), content_type)
 
     def keys(self):
         owner = self.server.owner
@@ -267,7 +256,7 @@ class SignedReceiver(Receiver):
 class _StsHandler(_SignedHandler):
     def do_POST(self):
         owner = self.server.owner
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.body()
         now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=owner.ahead_s)
         try:
             sigv4_check.check("POST", self.path, dict(self.headers), body, [KEY], service="sts", now=now)
@@ -276,10 +265,7 @@ class _StsHandler(_SignedHandler):
         except sigv4_check.SignatureError as e:
             code = "<Code>SignatureDoesNotMatch</Code>"
             status, text = 403, f"<ErrorResponse><Error>{code}<Message>{str(e)[:100]}</Message></Error></ErrorResponse>"
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
+        self.reply(status, text)
 
 
 class Sts(Listener):

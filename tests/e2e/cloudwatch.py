@@ -1,18 +1,15 @@
-"""`leadline cloudwatch-agent` under test, and a proxy in front of AWS that answers some calls itself."""
+"""`leadline cloudwatch-agent` under test."""
 
-import http.server
 import json
 import os
 import re
 import signal
 import subprocess
-import threading
 import urllib.error
 import urllib.request
 
 from agent import BINARY, PATIENCE_S, until
 from aws import REGION, environment
-from peers import Listener
 
 
 def agent_json(discovery, **agent):
@@ -116,67 +113,3 @@ class CloudWatchAgent:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-
-
-class _FaultHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def do_POST(self):
-        owner = self.server.owner
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        target = self.headers.get("X-Amz-Target", "")
-        operation = target.rsplit(".", 1)[-1] or body.decode().partition("Action=")[2].partition("&")[0]
-        with owner.lock:
-            owner.calls.append(operation)
-            fault = owner.faults.get(operation)
-        answer = fault(body) if fault else None
-        if answer == "close":
-            self.close_connection = True
-            return
-        status, data, kind = answer or self.forward(body)
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def forward(self, body):
-        # The signature covers the name of the host asked, so it goes on as it came.
-        kept = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "content-length")}
-        request = urllib.request.Request(self.server.owner.behind + self.path, body, kept)
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return answer.status, answer.read(), answer.headers.get("Content-Type", "")
-        except urllib.error.HTTPError as e:
-            return e.code, e.read(), e.headers.get("Content-Type", "")
-
-
-class FaultProxy(Listener):
-    """`faults`: {operation: a function of the request's body giving (status, body, content type), "close", or None: passed
-    on}."""
-
-    handler = _FaultHandler
-
-    def __init__(self, behind):
-        self.behind = behind
-        self.lock = threading.Lock()
-        self.calls = []
-        self.faults = {}
-        self.released = threading.Event()
-        super().__init__()
-
-    @property
-    def url(self):
-        return f"http://{self.address}"
-
-    def hang(self, body):
-        """Longer than anyone waits, unless the test ends."""
-        self.released.wait(120)
-        return "close"
-
-    def close(self):
-        self.released.set()
-        super().close()

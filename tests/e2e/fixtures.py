@@ -66,3 +66,22 @@ def config(targets, url, interval="1s", job=None, remote=None, **extra):
         "scrape_configs": [scrape],
         "remote_write": [write],
     }
+
+
+def discovering(receiver, interval="60s", **kinds):
+    """A configuration of one job whose targets are found so: discovering(receiver, dns_sd_configs=[...])."""
+    c = config([], receiver.url, interval=interval)
+    c["scrape_configs"][0].pop("static_configs")
+    c["scrape_configs"][0].update(kinds)
+    return c
+
+
+def discovered(agent):
+    """The labels of each target before relabelling, without those that every target has; of leadline or Prometheus."""
+    added = ("__scheme__", "__scrape_interval__", "__scrape_timeout__", "job", "__meta_url")
+    found = [t["discoveredLabels"] for t in agent.api("targets")["activeTargets"]]
+    return sorted(tuple(sorted((k, v) for k, v in labels.items() if k not in added and v)) for labels in found)
+
+
+def addresses(agent):
+    return sorted(dict(labels)["__address__"] for labels in discovered(agent))

@@ -38,6 +38,28 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass  # a peer that went away is part of many tests
 
 
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def body(self):
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def reply(self, status, data=b"", content_type=None, headers=()):
+        """`data`: bytes, or text; `headers`: {name: value}."""
+        data = data.encode() if isinstance(data, str) else data
+        self.send_response(status)
+        if content_type is not None:
+            self.send_header("Content-Type", content_type)
+        for name, value in dict(headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
 class Listener:
     """An HTTP server in a thread. Subclasses give a handler class that finds this object as `self.server.owner`."""
 
@@ -92,12 +114,7 @@ def arrived(receiver, target):
     return len(values)
 
 
-class _TargetHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
+class _TargetHandler(Handler):
     def do_GET(self):
         owner = self.server.owner
         with owner.lock:
@@ -109,12 +126,7 @@ class _TargetHandler(http.server.BaseHTTPRequestHandler):
         if "gzip" in self.headers.get("Accept-Encoding", "") and "Content-Encoding" not in headers and owner.gzip:
             body = gzip.compress(body)
             headers["Content-Encoding"] = "gzip"
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.reply(status, body, headers=headers)
 
 
 class Target(Listener):
@@ -220,26 +232,15 @@ class Sample:
         return f"{dict(self.labels)} {'stale' if self.stale else self.value} @{self.ms}"
 
 
-class _ReceiverHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
+class _ReceiverHandler(Handler):
     def do_POST(self):
         owner = self.server.owner
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.body()
         status, headers, text = owner.receive(self.path, dict(self.headers), body)
         if status is None:
             self.close_connection = True
             return
-        data = text.encode()
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.reply(status, text, headers=headers)
 
 
 class Receiver(Listener):

@@ -6,7 +6,6 @@ target answers with an empty page, which ends every series with its stale marker
 """
 
 import gzip
-import http.server
 import multiprocessing
 import os
 import re
@@ -15,9 +14,10 @@ import threading
 import time
 
 import cramjam
+import pytest
 
 from agent import Agent, until
-from peers import Listener, Receiver, decode_write_request, fields
+from peers import Handler, Listener, Receiver, decode_write_request, fields
 
 PROMETHEUS = os.path.join(os.environ.get("LEADLINE_DEPS", os.path.expanduser("~/.cache/leadline")), "bin", "prometheus")
 SCRAPERS = ("leadline", "prometheus")
@@ -81,12 +81,7 @@ class Script:
         return self.answers[-1] if self.steady else self.end
 
 
-class _StageHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
+class _StageHandler(Handler):
     def do_GET(self):
         stage = self.server.owner
         who = "leadline" if self.headers.get("User-Agent", "").startswith("leadline") else "prometheus"
@@ -230,3 +225,21 @@ def _length(n):
         out.append(n & 127 | 128)
         n >>= 7
     return bytes(out) + bytes([n])
+
+
+# ---- fixtures, for tests that import them ----
+
+
+@pytest.fixture
+def make_prometheus(tmp_path):
+    made = []
+
+    def make(c, **options):
+        made.append(Prometheus(tmp_path / f"prometheus{len(made)}", c, **options))
+        p = made[-1].start()
+        until(lambda: p.get("/-/ready")[0] == 200, "Prometheus is ready")
+        return p
+
+    yield make
+    for p in made:
+        p.kill()

@@ -2,14 +2,12 @@
 read by leadline and by the newest Prometheus. Every call fails in every way, and no target is lost."""
 
 import http.client
-import http.server
 import json
 import os
 import signal
 import socket
 import stat
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,113 +16,66 @@ import pytest
 
 from agent import BINARY, until
 from aws import REGION, Emulator, environment, free_port
-from fixtures import config
-from peers import Listener
-from prometheus_peer import Prometheus
+from fault_proxy import JSON, FaultHandler, FaultProxy
+from fixtures import addresses, discovered, discovering
+from prometheus_peer import make_prometheus  # noqa: F401 - a fixture
 
 PORT = 9404
-JSON = "application/x-amz-json-1.1"
 LISTS = ("ListNamespaces", "ListServices", "ListInstances")
 
 
 # ---- a proxy in front of the emulator ----
 
 
-class _FaultHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def do_POST(self):
-        owner = self.server.owner
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        operation = self.headers.get("X-Amz-Target", "").rsplit(".", 1)[-1]
+class _MapHandler(FaultHandler):
+    def forward(self, operation, body):
         question = json.loads(body)
-        with owner.lock:
-            owner.calls.append((operation, question))
-            fault = owner.faults.get(operation)
-        if fault == "close":
-            self.close_connection = True
-            return
-        if callable(fault):
-            fault = fault(question)
-        if fault is None:
-            token = question.get("NextToken")
-            if token == "empty2":  # of ours: the emulator begins with the first page
-                del question["NextToken"]
-            foreign = token in ("again", "empty1")  # the fault ended within a list; AWS refuses tokens that it did not give
-            fault = (400, b'{"__type": "InvalidInput"}') if foreign else self.forward(operation, question)
-        status, data = fault
-        self.send_response(status)
-        self.send_header("Content-Type", JSON)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        token = question.get("NextToken")
+        if token in ("again", "empty1"):  # the fault ended within a list; AWS refuses tokens that it did not give
+            return 400, b'{"__type": "InvalidInput"}', JSON
+        if token == "empty2":  # of ours: the emulator begins with the first page
+            del question["NextToken"]
+        return self.repaired(operation, question)
 
-    def forward(self, operation, question):
-        kept = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "content-length", "x-amz-target")}
-        kept["X-Amz-Target"] = self.headers["X-Amz-Target"].rsplit(".", 1)[0] + "." + operation
-        request = urllib.request.Request(self.server.owner.behind + self.path, json.dumps(question).encode(), kept)
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return answer.status, self.repaired(operation, question, answer.read())
-        except urllib.error.HTTPError as e:
-            return e.code, e.read()
-
-    def repaired(self, operation, question, data):
+    def repaired(self, operation, question):
         """The emulator ignores the filter by namespace, and tells what AWS does not; its revision is that of the instances
         that a filter lets through, where AWS has one per service."""
+        status, data, kind = super().forward(operation, json.dumps(question).encode())
+        if status != 200:
+            return status, data, kind
         answer = json.loads(data)
         if operation == "ListServices":
             wanted = question["Filters"][0]["Values"][0]
             answer["Services"] = [s for s in answer["Services"] if s.pop("NamespaceId") == wanted]
         elif operation == "DiscoverInstances":
             service = {key: question[key] for key in ("NamespaceName", "ServiceName")}
-            answer.update(json.loads(self.forward("DiscoverInstancesRevision", service)[1]))
-        return json.dumps(answer).encode()
+            answer.update(json.loads(self.repaired("DiscoverInstancesRevision", service)[1]))
+        return status, json.dumps(answer).encode(), JSON
 
 
-class FaultProxy(Listener):
-    """`faults`: {operation: (status, body), "close", or a function of the question that gives one, or None}."""
-
-    handler = _FaultHandler
-
-    def __init__(self, behind):
-        self.behind = behind
-        self.lock = threading.Lock()
-        self.calls = []
-        self.faults = {}
-        super().__init__()
-
-    @property
-    def url(self):
-        return f"http://{self.address}"
-
-    def asked(self, operation):
-        with self.lock:
-            return [q for o, q in self.calls if o == operation]
+class MapProxy(FaultProxy):
+    handler = _MapHandler
 
 
 EMPTY = {"Namespaces": [], "Services": [], "Instances": []}
 
 
-def empty_pages(question):
+def empty_pages(body):
     """Two empty pages with tokens, and then what there is: no failure."""
-    token = question.get("NextToken")
+    token = json.loads(body).get("NextToken")
     if token == "empty2":
         return None
-    return 200, json.dumps({**EMPTY, "NextToken": "empty2" if token else "empty1"}).encode()
+    return 200, json.dumps({**EMPTY, "NextToken": "empty2" if token else "empty1"}).encode(), JSON
 
 
 FAULTS = {
-    "throttled": (400, b'{"__type": "RequestLimitExceeded", "message": "Rate exceeded"}'),
-    "broken": (500, b"oops"),
-    "denied": (400, b'{"__type": "AccessDeniedException", "message": "no"}'),
-    "garbage": (200, b'{"Services": [{"Id'),
-    "no list": (200, b'{"Namespaces": 1, "Services": 1, "Instances": 1, "Tags": 1, "Parameter": 1}'),
+    "throttled": (400, b'{"__type": "RequestLimitExceeded", "message": "Rate exceeded"}', JSON),
+    "broken": (500, b"oops", JSON),
+    "denied": (400, b'{"__type": "AccessDeniedException", "message": "no"}', JSON),
+    "garbage": (200, b'{"Services": [{"Id', JSON),
+    "no list": (200, b'{"Namespaces": 1, "Services": 1, "Instances": 1, "Tags": 1, "Parameter": 1}', JSON),
     "closed": "close",
-    "endless": (200, json.dumps({**EMPTY, "NextToken": "again"}).encode()),
+    "endless": (200, json.dumps({**EMPTY, "NextToken": "again"}).encode(), JSON),
 }
 
 
@@ -196,7 +147,7 @@ ALL = SHOP + [f"127.0.0.54:{PORT}"]
 
 @pytest.fixture
 def proxy(emulator):
-    p = FaultProxy(emulator.url)
+    p = MapProxy(emulator.url)
     yield p
     p.close()
 
@@ -207,25 +158,8 @@ def keys(proxy, **more):
     )
 
 
-def discovering(receiver, interval="60s", **kinds):
-    c = config([], receiver.url, interval=interval)
-    c["scrape_configs"][0].pop("static_configs")
-    c["scrape_configs"][0].update(kinds)
-    return c
-
-
 def sd(*namespaces, **more):
     return {"namespaces": list(namespaces), "refresh_interval": "500ms", **more}
-
-
-def discovered(agent):
-    added = ("__scheme__", "__scrape_interval__", "__scrape_timeout__", "job", "__meta_url")
-    found = [t["discoveredLabels"] for t in agent.api("targets")["activeTargets"]]
-    return sorted(tuple(sorted((k, v) for k, v in labels.items() if k not in added and v)) for labels in found)
-
-
-def addresses(agent):
-    return sorted(dict(labels)["__address__"] for labels in discovered(agent))
 
 
 # ---- cloudmap_sd_configs ----
@@ -305,8 +239,8 @@ def test_no_fault_loses_a_target(make_agent, receiver, world, proxy, fault):
 
 def test_tags_that_cannot_be_had(make_agent, receiver, world, proxy):
     """A service whose tags fail at first is found when they come; the others do not wait for it."""
-    def fault(question):
-        return FAULTS["throttled"] if question["ResourceARN"].endswith(world.web) else None
+    def fault(body):
+        return FAULTS["throttled"] if json.loads(body)["ResourceARN"].endswith(world.web) else None
 
     proxy.faults = {"ListTagsForResource": fault}
     env = keys(proxy, AWS_MAX_ATTEMPTS="1")
@@ -378,19 +312,6 @@ def make_sidecar(tmp_path, proxy):
     for s in made:
         s.process.kill()
         s.process.wait()
-
-
-@pytest.fixture
-def make_prometheus(tmp_path):
-    made = []
-
-    def make(c):
-        made.append(Prometheus(tmp_path / f"prometheus{len(made)}", c))
-        return made[-1].start()
-
-    yield make
-    for p in made:
-        p.kill()
 
 
 def test_files(make_agent, make_sidecar, make_target, receiver, world):
@@ -523,7 +444,7 @@ def test_a_restart_amid_failures_keeps_the_file(make_sidecar, world, proxy):
     sidecar = make_sidecar()
     until(lambda: sidecar.targets() == ALL, "the targets file")
     assert sidecar.stop() == 0
-    proxy.faults = {"ListInstances": lambda q: FAULTS["broken"] if q["ServiceId"] == world.web else None}
+    proxy.faults = {"ListInstances": lambda body: FAULTS["broken"] if json.loads(body)["ServiceId"] == world.web else None}
     sidecar = make_sidecar()
     until(lambda: "Unable to refresh target groups" in sidecar.log(), "an incomplete list")
     assert sidecar.targets() == ALL

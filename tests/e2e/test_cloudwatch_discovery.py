@@ -10,7 +10,8 @@ import pytest
 
 from agent import BINARY, until
 from aws import REGION, Emulator, environment
-from cloudwatch import CloudWatchAgent, FaultProxy, agent_json
+from cloudwatch import CloudWatchAgent, agent_json
+from fault_proxy import FaultProxy
 from fixtures import config
 from peers import Listener
 

@@ -1,19 +1,15 @@
 """Targets on EC2 and ECS, from an emulated AWS: alone, through faults, and beside the newest Prometheus, which must find the
 same instances and tasks with the same labels."""
 
-import http.server
 import json
-import threading
-import urllib.error
-import urllib.request
 
 import pytest
 
 from agent import until
 from aws import REGION, Emulator, environment
-from fixtures import config
-from peers import Listener
-from prometheus_peer import Prometheus
+from fault_proxy import JSON, XML, FaultProxy
+from fixtures import addresses, discovered, discovering
+from prometheus_peer import make_prometheus  # noqa: F401 - a fixture
 
 PORT = 9404
 
@@ -84,42 +80,9 @@ def sd(emulator, url=None, **more):
     return {**base, "port": PORT, "refresh_interval": "1s", **more}
 
 
-def discovering(receiver, interval="60s", **kinds):
-    c = config([], receiver.url, interval=interval)
-    c["scrape_configs"][0].pop("static_configs")
-    c["scrape_configs"][0].update(kinds)
-    return c
-
-
 def aws_environment(emulator, url=None):
     """`endpoint` is that of ECS alone: EC2 has its own variable, for the original too."""
     return environment(AWS_ENDPOINT_URL_EC2=url or emulator.url)
-
-
-def discovered(agent):
-    added = ("__metrics_path__", "__scheme__", "__scrape_interval__", "__scrape_timeout__", "job")
-    found = [t["discoveredLabels"] for t in agent.api("targets")["activeTargets"]]
-    return sorted(tuple(sorted((k, v) for k, v in labels.items() if k not in added and v)) for labels in found)
-
-
-def addresses(agent):
-    return sorted(dict(labels)["__address__"] for labels in discovered(agent))
-
-
-@pytest.fixture
-def make_prometheus(tmp_path):
-    made = []
-
-    def make(c, env):
-        env["AWS_CA_BUNDLE"] = ""  # its client refuses to start with one
-        made.append(Prometheus(tmp_path / f"prometheus{len(made)}", c, env=env))
-        p = made[-1].start()
-        until(lambda: p.get("/-/ready")[0] == 200, "Prometheus is ready")
-        return p
-
-    yield make
-    for p in made:
-        p.kill()
 
 
 # ---- alone ----
@@ -180,7 +143,7 @@ def test_a_proxy_of_the_configuration(make_agent, receiver, emulator):
         c = discovering(receiver, ec2_sd_configs=[sd(emulator, proxy_url=proxy.url)])
         agent = make_agent(c, env=aws_environment(emulator))
         until(lambda: len(addresses(agent)) == 2, "the instances")
-        assert "DescribeInstances" in proxy.calls
+        assert "DescribeInstances" in proxy.operations()
     finally:
         proxy.close()
 
@@ -188,59 +151,6 @@ def test_a_proxy_of_the_configuration(make_agent, receiver, emulator):
 # ---- through faults ----
 
 
-class _FaultHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def do_POST(self):
-        owner = self.server.owner
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        target = self.headers.get("X-Amz-Target", "")
-        operation = target.rsplit(".", 1)[-1] or body.decode().partition("Action=")[2].partition("&")[0]
-        with owner.lock:
-            owner.calls.append(operation)
-            fault = owner.faults.get(operation)
-        if fault is None:
-            # The signature covers the name of the host asked, so it goes on as it came.
-            forwarded = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "content-length")}
-            request = urllib.request.Request(owner.behind + self.path, body, forwarded)
-            try:
-                with urllib.request.urlopen(request) as answer:
-                    status, data, kind = answer.status, answer.read(), answer.headers.get("Content-Type", "")
-            except urllib.error.HTTPError as e:
-                status, data, kind = e.code, e.read(), e.headers.get("Content-Type", "")
-        elif fault == "close":
-            self.close_connection = True
-            return
-        else:
-            status, data, kind = fault
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-
-class FaultProxy(Listener):
-    """In front of the emulator. `faults`: {operation: (status, body, content type) or "close"}."""
-
-    handler = _FaultHandler
-
-    def __init__(self, behind):
-        self.behind = behind
-        self.lock = threading.Lock()
-        self.calls = []
-        self.faults = {}
-        super().__init__()
-
-    @property
-    def url(self):
-        return f"http://{self.address}"
-
-
-JSON, XML = "application/x-amz-json-1.1", "text/xml"
 FAULTS = {
     "throttled": lambda ec2: (
         (503, b"<Response><Errors><Error><Code>RequestLimitExceeded</Code></Error></Errors></Response>", XML)
@@ -295,7 +205,7 @@ def test_what_a_refresh_costs(make_agent, receiver, emulator):
         until(lambda: agent.metrics()[calls] == 1 + 2 * 2 + 1, "the steady state")
         proxy.calls.clear()
         until(lambda: len(proxy.calls) >= 12, "two refreshes")
-        assert set(proxy.calls) == set(ECS_CALLS)
+        assert set(proxy.operations()) == set(ECS_CALLS)
     finally:
         proxy.close()
 
@@ -304,7 +214,7 @@ def test_what_a_refresh_costs(make_agent, receiver, emulator):
 
 
 def same(make_agent, make_prometheus, c, env, n):
-    agent, prometheus = make_agent(c, env=dict(env)), make_prometheus(c, dict(env))
+    agent, prometheus = make_agent(c, env=dict(env)), make_prometheus(c, env={**env, "AWS_CA_BUNDLE": ""})
     until(lambda: len(discovered(agent)) == n, f"{n} targets of leadline\n{agent.log()}")
     until(lambda: len(discovered(prometheus)) == n, f"{n} targets of Prometheus\n{prometheus.log()}")
     assert discovered(agent) == discovered(prometheus)

@@ -9,7 +9,7 @@ import prometheus_peer
 from agent import BINARY, until
 from dns_peer import Dns, with_resolv_conf
 from fixtures import config
-from prometheus_peer import Prometheus
+from prometheus_peer import make_prometheus  # noqa: F401 - a fixture
 
 PAGE = "a 1\n"
 
@@ -25,21 +25,6 @@ def discovered(agent):
     added = ("__metrics_path__", "__scheme__", "__scrape_interval__", "__scrape_timeout__", "job")
     found = [t["discoveredLabels"] for t in agent.api("targets")["activeTargets"]]
     return sorted(tuple(sorted((k, v) for k, v in labels.items() if k not in added and v)) for labels in found)
-
-
-@pytest.fixture
-def make_prometheus(tmp_path):
-    made = []
-
-    def make(c, **options):
-        made.append(Prometheus(tmp_path / f"prometheus{len(made)}", c, **options))
-        p = made[-1].start()
-        until(lambda: p.get("/-/ready")[0] == 200, "Prometheus is ready")
-        return p
-
-    yield make
-    for p in made:
-        p.kill()
 
 
 # ---- HTTP ----

@@ -1,6 +1,5 @@
 """The HTTP client block against real peers: tokens, proxies, certificates that change, header files, redirects."""
 
-import http.server
 import json
 import os
 import select
@@ -13,7 +12,7 @@ import urllib.parse
 import pytest
 from agent import until
 from fixtures import config
-from peers import Listener, Target
+from peers import Handler, Listener, Target
 
 PAGE = "one 1\n"
 
@@ -25,26 +24,16 @@ def ups(receiver, **labels):
 # ---- tokens ----
 
 
-class _TokenHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
+class _TokenHandler(Handler):
     def do_POST(self):
         owner = self.server.owner
-        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        form = urllib.parse.parse_qs(self.body().decode())
         with owner.lock:
             owner.requests.append((dict(self.headers), form))
             token = f"token-{len(owner.requests)}"
             owner.valid.add(token)
         answer = {"access_token": token, "token_type": "bearer", "expires_in": owner.life_s}
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.reply(200, json.dumps(answer), "application/json")
 
 
 class TokenServer(Listener):

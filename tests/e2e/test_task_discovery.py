@@ -1,6 +1,5 @@
 """Targets of the task in which leadline runs, from the task metadata endpoint: no call to AWS, no permission."""
 
-import http.server
 import json
 import threading
 
@@ -8,18 +7,13 @@ import pytest
 
 from agent import until
 from aws import environment
-from fixtures import config
-from peers import Listener
+from fixtures import addresses, discovering
+from peers import Handler, Listener
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task/demo/0123456789abcdef"
 
 
-class _MetadataHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
+class _MetadataHandler(Handler):
     def do_GET(self):
         owner = self.server.owner
         with owner.lock:
@@ -32,11 +26,7 @@ class _MetadataHandler(http.server.BaseHTTPRequestHandler):
         status, data = fault or (200, data)
         if self.path != "/v4/abc/task":
             status, data = 404, b"?"
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.reply(status, data, "application/json")
 
 
 class Metadata(Listener):
@@ -87,12 +77,9 @@ def port(target):
     return target.address.rsplit(":", 1)[1]
 
 
-def discovering(receiver, sd=None, relabel=(), interval="250ms"):
-    c = config([], receiver.url, interval=interval)
-    job = c["scrape_configs"][0]
-    job.pop("static_configs")
-    job["ecs_task_sd_configs"] = [{"refresh_interval": "1s", **(sd or {})}]
-    job["relabel_configs"] = [
+def of_the_task(receiver, sd=None, relabel=(), interval="250ms"):
+    c = discovering(receiver, interval, ecs_task_sd_configs=[{"refresh_interval": "1s", **(sd or {})}])
+    c["scrape_configs"][0]["relabel_configs"] = [
         {"source_labels": [f"__meta_ecs_task_{name}"], "target_label": name}
         for name in ("cluster", "arn", "family", "revision", "availability_zone", "launch_type", "container_name", *relabel)
     ]
@@ -112,10 +99,6 @@ def make_metadata():
         m.close()
 
 
-def addresses(agent):
-    return sorted(t["discoveredLabels"]["__address__"] for t in agent.api("targets")["activeTargets"])
-
-
 def test_a_task_with_its_own_network(make_agent, make_target, make_metadata, receiver):
     """awsvpc: every container is at 127.0.0.1; by docker label, and by the configured list of ports."""
     app, exporter, sidecar = make_target("a 1\n"), make_target("b 2\n"), make_target("c 3\n")
@@ -127,7 +110,7 @@ def test_a_task_with_its_own_network(make_agent, make_target, make_metadata, rec
         container("~internal~ecs~pause", type="CNI_PAUSE", ECS_PROMETHEUS_EXPORTER_PORT="1"),
     )
     sd = {"containers": [{"name": "side.*", "ports": [int(port(sidecar))], "metrics_path": "/c"}]}
-    c = discovering(receiver, sd, relabel=("container_label_team", "container_image", "container_id"))
+    c = of_the_task(receiver, sd, relabel=("container_label_team", "container_image", "container_id"))
     agent = make_agent(c, env=metadata.environment)
     task = {"arn": ARN, "cluster": "demo", "family": "shop", "revision": "7", "availability_zone": "eu-west-1b"}
     sample = until(lambda: receiver.find("a", container_name="app", **task), "the sample of app")[0]
@@ -149,7 +132,7 @@ def test_a_task_in_a_bridge(make_agent, make_target, make_metadata, receiver):
         container("one", address="127.0.3.11", ECS_PROMETHEUS_EXPORTER_PORT=port(one)),
         container("two", address="127.0.3.12", ECS_PROMETHEUS_EXPORTER_PORT=port(two)),
     )
-    agent = make_agent(discovering(receiver), env=metadata.environment)
+    agent = make_agent(of_the_task(receiver), env=metadata.environment)
     first = until(lambda: receiver.find("a", container_name="one", instance=one.address), "the sample of one")[0]
     second = until(lambda: receiver.find("a", container_name="two", instance=two.address), "the sample of two")[0]
     assert (first.value, second.value) == (1, 2)
@@ -160,7 +143,7 @@ def test_containers_come_and_go(make_agent, make_target, make_metadata, receiver
     app, late = make_target("a 1\n"), make_target("b 2\n")
     slow = container("late", status="PENDING", ECS_PROMETHEUS_EXPORTER_PORT=port(late))
     metadata = make_metadata(container("app", ECS_PROMETHEUS_EXPORTER_PORT=port(app)), slow)
-    agent = make_agent(discovering(receiver), env=metadata.environment)
+    agent = make_agent(of_the_task(receiver), env=metadata.environment)
     until(lambda: receiver.find("a"), "the sample of app")
     assert addresses(agent) == [app.address]
     with metadata.lock:
@@ -179,7 +162,7 @@ def test_containers_come_and_go(make_agent, make_target, make_metadata, receiver
 def test_no_fault_loses_a_target(make_agent, make_target, make_metadata, receiver, fault):
     app = make_target("a 1\n")
     metadata = make_metadata(container("app", ECS_PROMETHEUS_EXPORTER_PORT=port(app)))
-    agent = make_agent(discovering(receiver), env=metadata.environment)
+    agent = make_agent(of_the_task(receiver), env=metadata.environment)
     until(lambda: receiver.find("a"), "the sample of app")
     failures = 'prometheus_sd_refresh_failures_total{config="test",mechanism="ecs_task"}'
     if fault == "down":
@@ -210,7 +193,7 @@ def test_bad_items_harm_nobody_else(make_agent, make_target, make_metadata, rece
         container("app", ECS_PROMETHEUS_EXPORTER_PORT=port(app), note="x" * 10000),
     )
     metadata.task["Containers"][3]["Networks"] = [{"NetworkMode": "bridge", "IPv4Addresses": []}]
-    agent = make_agent(discovering(receiver), env=metadata.environment)
+    agent = make_agent(of_the_task(receiver), env=metadata.environment)
     until(lambda: receiver.find("a", container_name="app"), "the sample of app")
     assert addresses(agent) == [app.address]
     skipped = 'leadline_sd_skipped_total{config="test",mechanism="ecs_task"}'
@@ -221,7 +204,7 @@ def test_bad_items_harm_nobody_else(make_agent, make_target, make_metadata, rece
 def test_outside_a_task(make_agent, make_target, receiver):
     """The error says where this discovery works; the job's other discoveries do."""
     target = make_target("a 1\n")
-    c = discovering(receiver)
+    c = of_the_task(receiver)
     c["scrape_configs"][0]["static_configs"] = [{"targets": [target.address]}]
     agent = make_agent(c, env=environment())
     until(lambda: receiver.find("a"), "the static target's sample")
