@@ -30,6 +30,7 @@
 #include "cmd/cloudmap_sd_settings.h"
 #include "cmd/cmd.h"
 #include "cmd/flags.h"
+#include "cmd/service.h"
 #include "discover/aws_queue.h"
 #include "discover/cloudmap.h"
 #include "discover/result_file.h"
@@ -92,7 +93,7 @@ struct sidecar {
     struct target_consumer consumer;
 
     struct result_file *config_file, *list_file; /* FILE_BASED; config_file not with OTEL */
-    struct http_server *server;                    /* NULL: there is none */
+    struct http_server *server;                  /* NULL: there is none */
     struct buf list;
     bool has_list;
 };
@@ -280,35 +281,20 @@ static void answer_list(struct sidecar *s, struct http_call *call)
     http_call_answer(call, 503, "text/plain; charset=utf-8", buf_view(&why));
 }
 
-static void answer_metrics(struct sidecar *s, struct http_call *call)
-{
-    AUTO_BUF text = {0};
-
-    counters_print(s->counters, &text);
-    http_call_answer(call, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&text));
-}
-
 static void on_request(void *ctx, struct http_call *call)
 {
     struct sidecar *s = ctx;
-    struct str method = http_call_method(call), path = http_call_path(call);
-    const char *plain = "text/plain; charset=utf-8";
+    const struct service_pages pages = {
+        .name = "leadline cloudmap-sd",
+        .counters = s->counters,
+        .ready = s->has_list,
+        .not_ready = "no list of targets yet\n",
+    };
 
-    if (!str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD"))) {
-        http_call_header_set(call, "Allow", "GET, HEAD");
-        http_call_answer(call, 405, plain, STR("Method Not Allowed\n"));
-    } else if (str_eq(path, STR("/prometheus-targets"))) {
+    if (service_is_read(call) && str_eq(http_call_path(call), STR("/prometheus-targets")))
         answer_list(s, call);
-    } else if (str_eq(path, STR("/-/healthy"))) {
-        http_call_answer(call, 200, plain, STR("leadline cloudmap-sd is healthy.\n"));
-    } else if (str_eq(path, STR("/-/ready"))) {
-        http_call_answer(call, s->has_list ? 200 : 503, plain,
-                         s->has_list ? STR("leadline cloudmap-sd is ready.\n") : STR("no list of targets yet\n"));
-    } else if (str_eq(path, STR("/metrics"))) {
-        answer_metrics(s, call);
-    } else {
-        http_call_answer(call, 404, plain, STR("404 page not found\n"));
-    }
+    else
+        service_answer(call, &pages);
 }
 
 /* An address that the user or the original names must be had; the socket of ours is a convenience. */
@@ -320,16 +306,7 @@ static enum err listen(struct sidecar *s, struct diag *d)
     if (!given)
         address = s->settings.http ? STR(":9001")
                                    : str_c(arena_printf(&s->arena, "unix:%s/cloudmap-sd.sock", s->settings.dir.p));
-    struct http_server_options o = {.address = address};
-    enum err err = http_server_new(s->loop, s->log, &o, on_request, s, &s->server, d);
-    if (!err) {
-        log_info(s->log, "Listening on", F_STR("address", address), F_INT("port", http_server_port(s->server)));
-        return OK;
-    }
-    if (given || s->settings.http)
-        return err;
-    log_warn(s->log, "no socket for pages and health checks", F_STR("address", address), F_C("err", d->text));
-    return OK;
+    return service_listen(s->loop, s->log, address, given || s->settings.http, on_request, s, &s->server, d);
 }
 
 /* ---- start and stop ---- */
@@ -402,7 +379,7 @@ static void on_terminate(int signum, void *ctx)
 {
     struct sidecar *s = ctx;
 
-    log_info(s->log, "Received an OS signal, exiting", F_C("signal", signum == SIGINT ? "interrupt" : "terminated"));
+    service_say_signal(s->log, signum);
     close_all(s);
 }
 
@@ -452,17 +429,6 @@ static void log_settings(const struct sidecar *s)
                  F_STR("value", c->odd_mode));
 }
 
-static struct log *open_log(const struct flags *f)
-{
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    enum log_level at = LOG_INFO;
-
-    for (int i = 0; i < (int)COUNT_OF(levels); i++)
-        if (str_eq_c(flags_text(f, "log.level"), levels[i]))
-            at = (enum log_level)i;
-    return log_new(2, at, str_eq(flags_text(f, "log.format"), STR("json")) ? LOG_JSON : LOG_LOGFMT);
-}
-
 static const char *from_environment(const char *name)
 {
     return getenv(name);
@@ -482,7 +448,7 @@ static int run(const struct flags *f)
         arena_release(&s.arena);
         return 1;
     }
-    s.log = open_log(f);
+    s.log = service_log(f);
     s.counters = counters_new();
     s.plan = plan_new();
     s.loop = loop_new("control");

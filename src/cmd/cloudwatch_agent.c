@@ -23,6 +23,7 @@
 #include "base/version.h"
 #include "cmd/cmd.h"
 #include "cmd/flags.h"
+#include "cmd/service.h"
 #include "config/config.h"
 #include "discover/ecs_agent.h"
 #include "net/http_client.h"
@@ -196,44 +197,27 @@ static bool is_ready(struct agent *a)
 
 static void on_request(void *ctx, struct http_call *call)
 {
-    static const char plain[] = "text/plain; charset=utf-8";
     struct agent *a = ctx;
-    struct str method = http_call_method(call), path = http_call_path(call);
-    AUTO_BUF text = {0};
+    const struct service_pages pages = {
+        .name = "leadline cloudwatch-agent",
+        .counters = a->counters,
+        .ready = is_ready(a),
+        .not_ready = "no targets were found out yet\n",
+    };
 
-    if (!str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD"))) {
-        http_call_header_set(call, "Allow", "GET, HEAD");
-        http_call_answer(call, 405, plain, STR("Method Not Allowed\n"));
-    } else if (str_eq(path, STR("/-/healthy"))) {
-        http_call_answer(call, 200, plain, STR("leadline cloudwatch-agent is healthy.\n"));
-    } else if (str_eq(path, STR("/-/ready"))) {
-        bool ready = is_ready(a);
-        http_call_answer(call, ready ? 200 : 503, plain,
-                         ready ? STR("leadline cloudwatch-agent is ready.\n") : STR("no targets were found out yet\n"));
-    } else if (str_eq(path, STR("/metrics"))) {
-        counters_print(a->counters, &text);
-        http_call_answer(call, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&text));
-    } else {
-        http_call_answer(call, 404, plain, STR("404 page not found\n"));
-    }
+    service_answer(call, &pages);
 }
 
 /* An address that the user names must be had; the socket of ours is a convenience. */
 static enum err listen(struct agent *a, struct diag *d)
 {
     bool given = flags_given(a->flags, "web.listen-address");
-    struct http_server_options o = {.address = flags_text(a->flags, "web.listen-address")};
-
+    struct str address = flags_text(a->flags, "web.listen-address");
     enum err err = given ? OK : file_mkdirs(DATA_DIRECTORY, d);
+
     if (!err)
-        err = http_server_new(a->loop, a->log, &o, on_request, a, &a->server, d);
-    if (!err) {
-        log_info(a->log, "Listening on", F_STR("address", o.address), F_INT("port", http_server_port(a->server)));
-        return OK;
-    }
-    if (given)
-        return err;
-    log_warn(a->log, "no socket for pages and health checks", F_STR("address", o.address), F_C("err", d->text));
+        return service_listen(a->loop, a->log, address, given, on_request, a, &a->server, d);
+    log_warn(a->log, "no socket for pages and health checks", F_STR("address", address), F_C("err", d->text));
     return OK;
 }
 
@@ -255,7 +239,7 @@ static void on_terminate(int signum, void *ctx)
 {
     struct agent *a = ctx;
 
-    log_info(a->log, "Received an OS signal, exiting", F_C("signal", signum == SIGINT ? "interrupt" : "terminated"));
+    service_say_signal(a->log, signum);
     close_all(a);
 }
 
@@ -309,17 +293,6 @@ static int run_logged(struct agent *a)
     return status;
 }
 
-static struct log *open_log(const struct flags *f)
-{
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    enum log_level at = LOG_INFO;
-
-    for (int i = 0; i < (int)COUNT_OF(levels); i++)
-        if (str_eq_c(flags_text(f, "log.level"), levels[i]))
-            at = (enum log_level)i;
-    return log_new(2, at, str_eq(flags_text(f, "log.format"), STR("json")) ? LOG_JSON : LOG_LOGFMT);
-}
-
 static int run(const struct flags *f)
 {
     struct agent a = {.flags = f, .task = {STR(""), STR("")}};
@@ -328,7 +301,7 @@ static int run(const struct flags *f)
         printf("leadline, version %s (cloudwatch-agent)\n", LEADLINE_VERSION);
         return 0;
     }
-    a.log = open_log(f);
+    a.log = service_log(f);
     a.counters = counters_new();
     int status = run_logged(&a);
     log_free(a.log);

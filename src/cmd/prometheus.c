@@ -18,6 +18,7 @@
 #include "cmd/config_watch.h"
 #include "cmd/prometheus_features.h"
 #include "cmd/prometheus_flags.h"
+#include "cmd/service.h"
 #include "config/config.h"
 #include "net/http_client.h"
 #include "run/machine.h"
@@ -421,14 +422,7 @@ static int run(struct agent *a)
 
 static int run_logged(struct agent *a)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    struct str level = flags_text(&a->flags, "log.level");
-    enum log_level at = LOG_INFO;
-
-    for (int i = 0; i < (int)COUNT_OF(levels); i++)
-        if (str_eq_c(level, levels[i]))
-            at = (enum log_level)i;
-    a->log = log_new(2, at, str_eq(flags_text(&a->flags, "log.format"), STR("json")) ? LOG_JSON : LOG_LOGFMT);
+    a->log = service_log(&a->flags);
     a->counters = counters_new();
     int status = run(a);
     log_free(a->log);

@@ -1,0 +1,83 @@
+/* service: see the header.
+ *
+ * The pages of every small service are the same, and so is what a health check or a scraper expects of them:
+ *
+ *   /-/healthy   200 while the program runs
+ *   /-/ready     200 once it has found out anything, 503 before
+ *   /metrics     its counters in the text format
+ *
+ * Control loop.
+ */
+#include "cmd/service.h"
+
+#include <signal.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+static const char plain[] = "text/plain; charset=utf-8";
+
+struct log *service_log(const struct flags *f)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    struct str level = flags_text(f, "log.level");
+    enum log_level at = LOG_INFO;
+
+    for (int i = 0; i < (int)COUNT_OF(levels); i++)
+        if (str_eq_c(level, levels[i]))
+            at = (enum log_level)i;
+    return log_new(2, at, str_eq(flags_text(f, "log.format"), STR("json")) ? LOG_JSON : LOG_LOGFMT);
+}
+
+void service_say_signal(struct log *log, int signum)
+{
+    log_info(log, "Received an OS signal, exiting", F_C("signal", signum == SIGINT ? "interrupt" : "terminated"));
+}
+
+bool service_is_read(struct http_call *call)
+{
+    struct str method = http_call_method(call);
+
+    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
+}
+
+void service_answer(struct http_call *call, const struct service_pages *pages)
+{
+    struct str path = http_call_path(call);
+    AUTO_BUF text = {0};
+
+    if (!service_is_read(call)) {
+        http_call_header_set(call, "Allow", "GET, HEAD");
+        http_call_answer(call, 405, plain, STR("Method Not Allowed\n"));
+    } else if (str_eq(path, STR("/-/healthy"))) {
+        buf_printf(&text, "%s is healthy.\n", pages->name);
+        http_call_answer(call, 200, plain, buf_view(&text));
+    } else if (str_eq(path, STR("/-/ready"))) {
+        if (pages->ready)
+            buf_printf(&text, "%s is ready.\n", pages->name);
+        http_call_answer(call, pages->ready ? 200 : 503, plain,
+                         pages->ready ? buf_view(&text) : str_c(pages->not_ready));
+    } else if (str_eq(path, STR("/metrics"))) {
+        counters_print(pages->counters, &text);
+        http_call_answer(call, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&text));
+    } else {
+        http_call_answer(call, 404, plain, STR("404 page not found\n"));
+    }
+}
+
+enum err service_listen(struct loop *loop, struct log *log, struct str address, bool must,
+                        void (*on_request)(void *ctx, struct http_call *call), void *ctx, struct http_server **out,
+                        struct diag *d)
+{
+    struct http_server_options o = {.address = address};
+    enum err err = http_server_new(loop, log, &o, on_request, ctx, out, d);
+
+    if (!err) {
+        log_info(log, "Listening on", F_STR("address", address), F_INT("port", http_server_port(*out)));
+        return OK;
+    }
+    if (must)
+        return err;
+    log_warn(log, "no socket for pages and health checks", F_STR("address", address), F_C("err", d->text));
+    return OK;
+}

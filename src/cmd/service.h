@@ -1,0 +1,29 @@
+/* service: what the programs that run until a signal share: their log, their pages and where these are. */
+#ifndef CMD_SERVICE_H
+#define CMD_SERVICE_H
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "cmd/flags.h"
+#include "net/http_server.h"
+
+/* By --log.level and --log.format, on standard error. */
+struct log *service_log(const struct flags *f);
+void service_say_signal(struct log *log, int signum);
+
+struct service_pages {
+    const char *name; /* "leadline cloudmap-sd" */
+    struct counters *counters;
+    bool ready;
+    const char *not_ready; /* why, with a newline */
+};
+/* Answers what is no GET or HEAD, /-/healthy, /-/ready, /metrics, and any other path with 404. */
+void service_answer(struct http_call *call, const struct service_pages *pages);
+bool service_is_read(struct http_call *call); /* GET or HEAD */
+
+/* An address that must be had fails; another one is a convenience, and what is wrong with it a warning. */
+enum err service_listen(struct loop *loop, struct log *log, struct str address, bool must,
+                        void (*on_request)(void *ctx, struct http_call *call), void *ctx, struct http_server **out,
+                        struct diag *d) MUST_USE;
+
+#endif
