@@ -14,6 +14,7 @@
 #include "cmd/check.h"
 #include "cmd/check_plan.h"
 #include "cmd/cloudmap_sd_settings.h"
+#include "cmd/service.h"
 #include "run/iam.h"
 
 static const struct flag_spec specs[] = {
@@ -56,11 +57,6 @@ static int print(const struct iam_policies *p, struct str only)
     return 1;
 }
 
-static const char *from_environment(const char *name)
-{
-    return getenv(name);
-}
-
 static int print_sidecar(const struct flags *f, const struct iam_options *o)
 {
     struct arena a = {0};
@@ -69,7 +65,7 @@ static int print_sidecar(const struct flags *f, const struct iam_options *o)
     struct diag d = {0};
     int status = 1;
 
-    if (cloudmap_sd_settings_read(from_environment, &a, &settings, &d)) {
+    if (cloudmap_sd_settings_read(service_environment, &a, &settings, &d)) {
         fprintf(stderr, "leadline check iam: %s\n", d.text);
     } else {
         const struct str parameters[] = {settings.namespaces_parameter, settings.config_parameter};
@@ -86,9 +82,8 @@ static int print_sidecar(const struct flags *f, const struct iam_options *o)
 
 static int run(const struct flags *f)
 {
-    struct iam_options o = {.region = flags_text(f, "region"),
-                            .account = flags_text(f, "account"),
-                            .fargate = flags_bool(f, "fargate")};
+    struct iam_options o = {
+        .region = flags_text(f, "region"), .account = flags_text(f, "account"), .fargate = flags_bool(f, "fargate")};
     struct check_plan_options where = {.cluster = flags_text(f, "cluster"), .region = o.region};
     struct arena a = {0};
     struct iam_policies policies;

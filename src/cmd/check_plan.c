@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cmd/service.h"
 #include "config/config.h"
 #include "run/own_task.h"
 #include "wire/tree.h"
@@ -35,11 +36,6 @@ static bool is_agents(const char *path)
             found = found || node_find(root, sections[i]);
     arena_release(&a);
     return found;
-}
-
-static const char *from_environment(const char *name)
-{
-    return getenv(name);
 }
 
 /* What is not given is that of the task in which the check runs. */
@@ -67,7 +63,7 @@ static enum err load_agents(const char *path, const struct check_plan_options *o
         .cluster = task.cluster,
         .region = task.region,
         .clusters = getenv("LEADLINE_ECS_CLUSTERS"),
-        .getenv = from_environment,
+        .getenv = service_environment,
     };
     struct diag odd = {0};
     uint32_t n;

@@ -429,11 +429,6 @@ static void log_settings(const struct sidecar *s)
                  F_STR("value", c->odd_mode));
 }
 
-static const char *from_environment(const char *name)
-{
-    return getenv(name);
-}
-
 static int run(const struct flags *f)
 {
     struct sidecar s = {.flags = f};
@@ -443,7 +438,7 @@ static int run(const struct flags *f)
         printf("leadline, version %s (cloudmap-sd)\n", LEADLINE_VERSION);
         return 0;
     }
-    if (cloudmap_sd_settings_read(from_environment, &s.arena, &s.settings, &d)) {
+    if (cloudmap_sd_settings_read(service_environment, &s.arena, &s.settings, &d)) {
         fprintf(stderr, "leadline cloudmap-sd: %s\n", d.text);
         arena_release(&s.arena);
         return 1;

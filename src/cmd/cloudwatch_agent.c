@@ -67,11 +67,6 @@ struct agent {
 
 /* ---- leadline's own task ---- */
 
-static const char *from_environment(const char *name)
-{
-    return getenv(name);
-}
-
 static void ask_for_task(struct agent *a)
 {
     AUTO_BUF url = {0};
@@ -121,7 +116,7 @@ static enum err load(struct agent *a, struct plan **out, struct diag *d)
     struct config_agent_options o = {.cluster = a->task.cluster,
                                      .region = a->task.region,
                                      .clusters = getenv("LEADLINE_ECS_CLUSTERS"),
-                                     .getenv = from_environment};
+                                     .getenv = service_environment};
     struct arena scratch = {0};
     struct config_agent_source *sources = ARENA_ARRAY(&scratch, struct config_agent_source, 1);
     bool debug = false;

@@ -11,11 +11,17 @@
 #include "cmd/service.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 
 static const char plain[] = "text/plain; charset=utf-8";
+
+const char *service_environment(const char *name)
+{
+    return getenv(name);
+}
 
 struct log *service_log(const struct flags *f)
 {

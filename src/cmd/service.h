@@ -7,6 +7,8 @@
 #include "cmd/flags.h"
 #include "net/http_server.h"
 
+/* getenv as the readers of settings take it. */
+const char *service_environment(const char *name);
 /* By --log.level and --log.format, on standard error. */
 struct log *service_log(const struct flags *f);
 void service_say_signal(struct log *log, int signum);

@@ -2,9 +2,9 @@
  *
  *   2xx                          taken
  *   no answer, 5xx               ask again
- *   429                          ask again, unless retry_on_http_429 was set to false; the original asks only if it is
- * true everything else              refused: other 4xx, 1xx, a 3xx that is left over because follow_redirects is
- * false or the redirects have no end
+ *   429                          ask again, unless retry_on_http_429 was set to false; the original asks only if true
+ *   everything else              refused: other 4xx, 1xx, a 3xx that is left over because follow_redirects is false
+ *                                or the redirects have no end
  *
  * What falls back (415, a 2xx that does not speak 2.0) and what a signature adds (401, 403) is decided by the sender.
  *
@@ -22,6 +22,7 @@
  */
 #include "sink/remote_write/retry_int.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/num.h"
 
@@ -91,51 +92,6 @@ bool answer_refuses_signature(const struct http_response *r)
 
 /* ---- Retry-After ------------------------------------------------------------------------------------------------- */
 
-static bool digits(struct str s, size_t at, size_t n, int64_t *out)
-{
-    uint64_t v;
-    for (size_t i = at; i < at + n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-    }
-    if (num_parse_u64(str_from(s.p + at, n), &v) != OK)
-        return false;
-    *out = (int64_t)v;
-    return true;
-}
-
-static int64_t month_of(struct str s)
-{
-    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    for (int64_t i = 0; i < 12; i++) {
-        if (memcmp(names + 3 * i, s.p, 3) == 0)
-            return i + 1;
-    }
-    return 0;
-}
-
-/* Days since 1970-01-01 in the Gregorian calendar, with years that begin in March. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    int64_t y = year - (month <= 2);
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
-}
-
-/* The one form of dates that servers send: "Sun, 06 Nov 1994 08:49:37 GMT". */
-static bool parse_date(struct str s, int64_t *seconds)
-{
-    int64_t day, year, hour, minute, second;
-    if (s.n != 29 || s.p[3] != ',' || s.p[19] != ':' || s.p[22] != ':' || memcmp(s.p + 25, " GMT", 4) != 0)
-        return false;
-    int64_t month = month_of(str_from(s.p + 8, 3));
-    if (!month || !digits(s, 5, 2, &day) || !digits(s, 12, 4, &year) || !digits(s, 17, 2, &hour) ||
-        !digits(s, 20, 2, &minute) || !digits(s, 23, 2, &second))
-        return false;
-    *seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-    return true;
-}
-
 uint64_t retry_after_ms(struct str header, int64_t wall_ms)
 {
     struct str s = str_trim(header);
@@ -145,8 +101,8 @@ uint64_t retry_after_ms(struct str header, int64_t wall_ms)
         return 0;
     if (num_parse_i64(s, &v) == OK)
         wait_ms = v > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : v * 1000;
-    else if (parse_date(s, &v))
-        wait_ms = v * 1000 - wall_ms;
+    else if (clock_parse_http(s, &v))
+        wait_ms = v - wall_ms;
     else
         return 0;
     if (wait_ms <= 0)
