@@ -62,7 +62,7 @@ static enum err load_agents(const char *path, const struct check_plan_options *o
     struct config_agent_options options = {
         .cluster = task.cluster,
         .region = task.region,
-        .clusters = getenv("LEADLINE_ECS_CLUSTERS"),
+        .ours.ecs_clusters = str_c(getenv("LEADLINE_ECS_CLUSTERS")),
         .getenv = service_environment,
     };
     struct diag odd = {0};

@@ -115,7 +115,7 @@ static enum err load(struct agent *a, struct plan **out, struct diag *d)
 {
     struct config_agent_options o = {.cluster = a->task.cluster,
                                      .region = a->task.region,
-                                     .clusters = getenv("LEADLINE_ECS_CLUSTERS"),
+                                     .ours.ecs_clusters = str_c(getenv("LEADLINE_ECS_CLUSTERS")),
                                      .getenv = service_environment};
     struct arena scratch = {0};
     struct config_agent_source *sources = ARENA_ARRAY(&scratch, struct config_agent_source, 1);

@@ -132,7 +132,7 @@ static void read_variable(struct agent_reader *a, struct str text, struct str re
 void agent_clusters_read(struct agent_reader *a, const struct node *at, struct str cluster, struct str region,
                          struct plan_ecs_agent_sd *sd)
 {
-    struct str list = str_trim(str_c(a->o->clusters));
+    struct str list = str_trim(a->o->ours.ecs_clusters);
 
     if (list.n) {
         if (node_find(at, "sd_target_cluster"))

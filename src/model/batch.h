@@ -72,6 +72,7 @@ struct batch_run {
 
 struct batch {
     int64_t ts_ms;
+    int64_t interval_ms; /* after which the next one is due; 0: nobody knows */
     uint32_t lane; /* hash(final target labels) mod LANES */
     const struct intern_view *metrics;
     const struct sample *samples;
@@ -97,6 +98,7 @@ struct batch {
 typedef void(batch_done_fn)(void *ctx, enum err err);
 
 struct batch_consumer {
+    uint32_t pipelines; /* bit per pipeline (plan_scrape.pipeline) whose batches it gets; 0: all */
     void (*append)(struct batch_consumer *self, const struct batch *b, batch_done_fn *done, void *done_ctx);
 };
 

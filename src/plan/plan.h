@@ -3,7 +3,8 @@
  * Plain data, immutable once compiled, in an arena of its own, reference-counted, swapped whole at a reload. Strings
  * are views into the arena and NUL-terminated beyond n. Durations in milliseconds, sizes in bytes, 0 = no limit.
  *
- * A plan is a list of pipelines of the simple kind that scraping is: every scrape pool's batches go to every sink.
+ * A plan is a list of pipelines of the simple kind that scraping is: the batches of every scrape pool of a pipeline go
+ * to every sink of that pipeline. prometheus.yml is one pipeline; the CloudWatch agent's file may have two.
  */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
@@ -162,8 +163,11 @@ struct plan_discovery {
     uint32_t n_cloudmap_sd;
 };
 
+enum { PIPELINES_MAX = 8 };
+
 struct plan_scrape {
     struct str job_name;
+    uint32_t pipeline; /* below PIPELINES_MAX; pools are known by pipeline and job */
     bool honor_labels, honor_timestamps, track_timestamps_staleness;
     bool enable_compression;
     struct plan_param *params;
@@ -201,6 +205,7 @@ struct plan_queue {
 enum remote_write_message { REMOTE_WRITE_1, REMOTE_WRITE_2 }; /* protobuf_message */
 
 struct plan_remote_write {
+    uint32_t pipelines; /* bit per pipeline whose batches it gets; 0: all */
     struct str name; /* as configured, else the first six hex digits of the hash, as Prometheus names queues */
     bool named;
     struct str url;
@@ -216,6 +221,96 @@ struct plan_remote_write {
     uint32_t metadata_max_samples_per_send;
     uint64_t hash;       /* of everything that makes it this destination */
     uint64_t shape_hash; /* of write_relabel */
+    uint32_t line;
+};
+
+/* ---- CloudWatch ---- */
+
+/* A set of label names that become dimensions together: sorted, unique, at most 30; none: no dimensions. */
+struct plan_dimensions {
+    struct str *names;
+    uint32_t n;
+    uint32_t line, column;
+};
+
+/* metric_declaration of the CloudWatch agent's emf_processor. */
+struct plan_emf_declaration {
+    struct str *source_labels;
+    uint32_t n_source_labels;
+    struct regex *label_matcher; /* searched in the values joined with ';': not anchored */
+    struct regex **selectors;    /* searched in the metric's name; any */
+    uint32_t n_selectors;
+    struct plan_dimensions *dimensions;
+    uint32_t n_dimensions;
+    struct str label_matcher_text, *selector_texts; /* as written */
+    uint32_t line;
+};
+
+struct plan_unit {
+    struct str metric, unit; /* one of CloudWatch's 27 */
+};
+
+enum emf_histograms { EMF_HISTOGRAMS_NONE, EMF_HISTOGRAMS_SUM_COUNT, EMF_HISTOGRAMS_BUCKETS };
+
+/* How scraped samples become performance log events, or data of PutMetricData. */
+struct plan_emf {
+    struct str cluster_name; /* label ClusterName of what has none; empty: none */
+    struct str host;         /* label host; empty: none */
+    struct str log_group;    /* with {placeholders} */
+    struct str log_stream;   /* "{JobName}" */
+    struct str name_space;   /* with the suffix of a shadow run */
+    struct plan_unit *units; /* sorted by metric */
+    uint32_t n_units;
+    struct plan_emf_declaration *declarations; /* none: events without directives */
+    uint32_t n_declarations;
+    bool no_directives; /* disable_metric_extraction */
+    /* Ours, off until asked for. */
+    bool version_1; /* `_aws` in place of the top-level CloudWatchMetrics */
+    enum emf_histograms histograms;
+    bool untyped_as_gauge, first_values, drop_unselected;
+    bool high_resolution;   /* StorageResolution 1 */
+    uint32_t max_metrics;   /* unique metrics of a declaration; 0: no limit */
+    uint64_t shape_hash;    /* of everything above */
+};
+
+enum cloudwatch_kind { CLOUDWATCH_LOGS, CLOUDWATCH_METRICS };
+
+/* CloudWatch Logs, or PutMetricData, as a destination: of a pipeline's batches, of finished log events, of data. */
+struct plan_cloudwatch {
+    enum cloudwatch_kind kind;
+    struct str name;       /* "logs", "metrics": for pages and the spool's directory */
+    struct aws_config aws; /* region, role, endpoint */
+    bool dual_stack;
+    struct plan_emf *emf;     /* NULL: gets no batches */
+    uint32_t pipelines;       /* bit per pipeline whose batches it gets */
+    int64_t flush_ms;         /* force_flush_interval */
+    struct str name_space;    /* of data that come without one: "CWAgent" */
+    int64_t retention_days;   /* of log groups that it creates; 0: never expires */
+    struct plan_dimensions *rollups; /* aggregation_dimensions: of data; each adds a datum */
+    uint32_t n_rollups;
+    struct str *drop_original; /* names of data whose own datum is not sent beside rollups, sorted */
+    uint32_t n_drop_original;
+    uint64_t hash; /* of everything that makes it this destination: what it is, region, role, endpoint */
+    uint32_t line;
+};
+
+/* metrics.metrics_collected.statsd of the CloudWatch agent. */
+struct plan_statsd {
+    struct str address; /* ":8125" */
+    int64_t collection_ms;  /* metrics_collection_interval */
+    int64_t aggregation_ms; /* metrics_aggregation_interval; 0: off */
+    uint32_t pending;       /* allowed_pending_messages */
+    struct str separator;   /* metric_separator */
+    struct str host;        /* dimension; empty: none */
+    bool exact_values;      /* ours: Values as observed, not the centres of the agent's buckets */
+    uint32_t line;
+};
+
+/* logs.metrics_collected.emf of the CloudWatch agent. */
+struct plan_emf_input {
+    struct str tcp, udp;      /* addresses, "0.0.0.0:25888"; empty: not opened */
+    struct str log_group;     /* ours: of events that name none; empty: they are dropped, counted and logged */
+    struct str log_stream;    /* of events that name none */
     uint32_t line;
 };
 
@@ -236,7 +331,11 @@ struct plan {
     uint32_t n_scrapes;
     struct plan_remote_write *remote_writes;
     uint32_t n_remote_writes;
+    struct plan_cloudwatch *cloudwatch;
+    uint32_t n_cloudwatch;
     struct plan_ecs_agent_sd *ecs_agent; /* of the CloudWatch agent's file; NULL: none */
+    struct plan_statsd *statsd;          /* to the destination of kind METRICS; NULL: none */
+    struct plan_emf_input *emf_input;    /* to the destination of kind LOGS; NULL: none */
     struct str config_yaml;              /* the file as read, secrets replaced by <secret>: /api/v1/status/config */
     struct str *warnings;                /* what the original would do silently, in one line each */
     uint32_t n_warnings;

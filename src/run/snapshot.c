@@ -90,7 +90,7 @@ static void fill_pools(struct gathering *g, struct web_snapshot *s)
     }
 }
 
-static void merge_status(struct remote_write_status *to, const struct remote_write_status *from)
+static void merge_status(struct sink_status *to, const struct sink_status *from)
 {
     to->in_flight += from->in_flight;
     to->backing_off += from->backing_off;

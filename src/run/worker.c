@@ -467,7 +467,7 @@ static void close_sinks(struct worker *w)
 static bool is_failing(struct remote_write *rw)
 {
     struct arena a = {0};
-    struct remote_write_status st = {0};
+    struct sink_status st = {0};
 
     remote_write_status(rw, &a, &st);
     arena_release(&a);

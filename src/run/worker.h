@@ -69,7 +69,7 @@ struct worker_snapshot {
     struct arena arena;
     struct scrape_status *targets;
     uint32_t n_targets;
-    struct remote_write_status sinks[SCOPE_SLOTS];
+    struct sink_status sinks[SCOPE_SLOTS];
     bool has_sink[SCOPE_SLOTS];
     uint64_t series, intern_bytes, scopes;
     uint64_t lag_ns; /* from the question to its turn on the worker's loop */

@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "the spool's formats are the memory of little-endian machines");
 
 enum {
-    SPOOL_VERSION = 3,
+    SPOOL_VERSION = 4,
     RECORD_MAGIC = 0x44524c6c,  /* "lLRD" */
     RECORD_RAW_MAX = 256 << 20, /* of one message; larger ones are not ours */
     RECORD_BORDERS_MAX = 1 << 20,
@@ -30,7 +30,7 @@ enum {
     SLOT_AT = 512, /* two, SLOT_STRIDE apart */
     SLOT_STRIDE = 512,
     BOOT_ID_SIZE = 40,
-    DROP_SLOTS = 16, /* reasons on disk; DROP_REASONS of them used */
+    DROP_SLOTS = 32, /* reasons on disk; DROP_REASONS of them used */
 };
 #define SEGMENT_MAGIC 0x3130746e656d6765ULL /* "egment01" */
 #define FOOTER_MAGIC  0x3130726574746f66ULL /* "fotter01" */
@@ -124,7 +124,7 @@ struct cursor_slot {
     uint64_t read, relabel, unsendable, histogram; /* the lane's totals when this was written: a second source */
     uint64_t dropped[DROP_SLOTS];
 };
-_Static_assert(sizeof(struct cursor_slot) == 216 && sizeof(struct cursor_slot) <= SLOT_STRIDE, "on disk");
+_Static_assert(sizeof(struct cursor_slot) == 344 && sizeof(struct cursor_slot) <= SLOT_STRIDE, "on disk");
 
 /* ---- records ---- */
 

@@ -43,9 +43,10 @@ enum {
 
 const char *spool_reason_name(enum spool_reason r)
 {
-    static const char *const names[DROP_REASONS] = {"relabel", "refused", "maybe_delivered", "too_old",
-                                                    "age",     "cap",     "memory",          "crash",
-                                                    "corrupt", "stop",    "unsendable",      "histogram"};
+    static const char *const names[DROP_REASONS] = {
+        "relabel",         "unsendable", "histogram", "type", "no_baseline", "not_newer", "not_finite", "undeclared", "refused",
+        "maybe_delivered", "too_old",    "age",       "cap",  "memory",      "crash",     "corrupt",    "stop",       "too_new",
+        "expired"};
     return (unsigned)r < DROP_REASONS ? names[r] : "unknown";
 }
 

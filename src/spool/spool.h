@@ -36,11 +36,21 @@ struct spool_budget {
     _Atomic bool pressed; /* memory is short: what is sealed goes to disk at once, and from memory */
 };
 
+/* How an open batch becomes the body of a request, in place of compression alone: a body of another form than what
+ * scrapes append (a JSON document around records put in order). Pure: the same bytes in give the same bytes out, in this
+ * process and the next. */
+struct spool_sealer {
+    /* Appends the body as it is kept and handed out (spool_request.compression is COMPRESS_NONE then). ERR_CORRUPT: raw is
+     * not what our encoder writes. */
+    enum err (*seal)(const struct spool_sealer *self, struct compressor *c, struct str raw, struct buf *out);
+};
+
 struct spool_options {
     const char *directory;   /* of this sink; made when absent. Unused in memory mode */
     const char *destination; /* for messages: the sink's name */
     enum spool_mode mode;
     enum compression compression; /* of new requests */
+    const struct spool_sealer *sealer; /* in place of compression; outlives the spool. NULL: none */
     uint32_t protocol;            /* what the bytes are; kept in segment headers: 1 = remote write 1.0, 2 = 2.0 */
     uint32_t max_samples;         /* seals at this many samples, at a scrape's border */
     size_t max_raw_bytes;         /* seals at this many raw bytes: 1 MiB */

@@ -8,7 +8,16 @@
 
 /* Why samples were dropped: the label `reason`. */
 enum spool_reason {
-    DROP_RELABEL,         /* write_relabel_configs */
+    /* Told with a commit. */
+    DROP_RELABEL,    /* write_relabel_configs */
+    DROP_UNSENDABLE, /* series whose labels are larger than any request */
+    DROP_HISTOGRAM,  /* native histograms that the configuration or the protocol does not send */
+    DROP_TYPE,        /* types that the destination's form has no place for, and report series there */
+    DROP_NO_BASELINE, /* a counter's first value: the next one is told against it */
+    DROP_NOT_NEWER,   /* a counter's value with the time of the one before, or an older one */
+    DROP_NOT_FINITE,  /* NaN and infinities, stale markers included */
+    DROP_UNDECLARED,  /* no declaration selects it */
+
     DROP_REFUSED,         /* the destination answered 4xx, also alone */
     DROP_MAYBE_DELIVERED, /* refused on a repeat whose first answer was lost */
     DROP_TOO_OLD,         /* older than the destination or sample_age_limit takes */
@@ -18,9 +27,10 @@ enum spool_reason {
     DROP_CRASH,           /* what power loss took */
     DROP_CORRUPT,         /* records that fail their checksum */
     DROP_STOP,            /* lost at the end: --spool=memory, or a disk that failed until the end */
-    DROP_UNSENDABLE,      /* series whose labels are larger than any request */
-    DROP_HISTOGRAM,       /* native histograms that the configuration or the protocol does not send */
+    DROP_TOO_NEW,         /* further in the future than the destination takes */
+    DROP_EXPIRED,         /* older than the destination keeps */
     DROP_REASONS,
+    DROPS_AT_COMMIT = DROP_UNDECLARED + 1,
 };
 const char *spool_reason_name(enum spool_reason r);
 

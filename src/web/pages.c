@@ -80,7 +80,7 @@ static void put_bar(const struct spool_ledger *l, struct buf *out)
 
 static const char *sink_state(const struct web_sink *s, const char **css)
 {
-    const struct remote_write_status *st = &s->status;
+    const struct sink_status *st = &s->status;
 
     *css = "good";
     if (st->last_error_ms > st->last_success_ms) {

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "loop/loop.h"
 #include "plan/plan.h"
-#include "sink/remote_write/remote_write_status.h"
+#include "sink/sink_status.h"
 #include "source/scrape/scrape_status.h"
 #include "spool/spool_status.h"
 
@@ -29,7 +29,7 @@ struct web_pool {
 struct web_sink {
     struct str name, url; /* url without credentials */
     struct spool_ledger ledger;
-    struct remote_write_status status; /* of all workers together */
+    struct sink_status status; /* of all workers together */
     enum spool_mode mode;
     struct str directory;
     struct spool_ledger lanes[LANES];

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool debug;
 
     if (str_cut(str_from((const char *)data, size), '\n', &source.text, &list))
-        o.clusters = str_dup(&arena, list).p;
+        o.ours.ecs_clusters = str_dup(&arena, list);
     enum err err = config_parse_agent(&source, 1, &o, &plan, &debug, &errors, &d);
     CHECK((err == OK) == (errors.n == 0));
     CHECK(err == OK || d.text[0]);

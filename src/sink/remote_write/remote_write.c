@@ -337,9 +337,9 @@ void remote_write_update(struct remote_write *rw, struct plan *plan, const struc
     lanes_take_turns(rw);
 }
 
-void remote_write_status(const struct remote_write *rw, struct arena *a, struct remote_write_status *out)
+void remote_write_status(const struct remote_write *rw, struct arena *a, struct sink_status *out)
 {
-    *out = (struct remote_write_status){
+    *out = (struct sink_status){
         .in_flight = rw->in_flight,
         .last_http_status = rw->last_status,
         .fell_to_1 = rw->protocol != remote_write_protocol(rw->config),

@@ -9,7 +9,7 @@
 #include "model/family.h"
 #include "net/http_client.h"
 #include "plan/plan.h"
-#include "sink/remote_write/remote_write_status.h"
+#include "sink/sink_status.h"
 #include "spool/spool.h"
 
 struct remote_write;
@@ -66,6 +66,6 @@ void remote_write_drain(struct remote_write *rw, void (*drained)(void *ctx), voi
 /* Ends what is in flight, closes the lanes (their bytes on disk), then calls closed and frees rw. */
 void remote_write_close(struct remote_write *rw, void (*closed)(void *ctx), void *ctx);
 
-void remote_write_status(const struct remote_write *rw, struct arena *a, struct remote_write_status *out);
+void remote_write_status(const struct remote_write *rw, struct arena *a, struct sink_status *out);
 
 #endif

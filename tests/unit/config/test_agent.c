@@ -275,7 +275,7 @@ static void outside_a_task_cluster_and_region_are_needed(void **state)
 static struct config_agent_options in_clusters(const char *list)
 {
     struct config_agent_options o = in_a_task;
-    o.clusters = list;
+    o.ours.ecs_clusters = str_c(list);
     return o;
 }
 

@@ -157,7 +157,7 @@ static void words_of_the_destination_are_kept(void **state)
     world_start(w);
     world_scrape(w, 0, 1, now_ms(), 7);
     world_drain(w);
-    struct remote_write_status s;
+    struct sink_status s;
     remote_write_status(w->rw, &w->arena, &s);
     assert_str_c(s.last_error, "server returned HTTP status 400: out of order sample");
     assert_int_equal(s.last_http_status, 400);
@@ -198,7 +198,7 @@ static void connection_that_was_not_made_leaves_no_doubt(void **state)
     spool_lane_seal(&w->spool->lanes[0]);
     while (counter_get(w->rw->count.retries_network) < 3)
         world_turn(w, 10);
-    struct remote_write_status s;
+    struct sink_status s;
     remote_write_status(w->rw, &w->arena, &s);
     assert_true(s.last_error.n > 0);
     assert_int_equal(s.last_http_status, 0);
@@ -441,7 +441,7 @@ static void backing_off_lane_holds_no_turn(void **state)
     spool_lane_seal(&w->spool->lanes[1]);
     while (fake_ledger(w->spool).delivered < 10)
         world_turn(w, 10);
-    struct remote_write_status s;
+    struct sink_status s;
     remote_write_status(w->rw, &w->arena, &s);
     assert_int_equal(s.backing_off, 1);
     world_close(w);

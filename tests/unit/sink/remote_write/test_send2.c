@@ -63,7 +63,7 @@ static void falls_back_to_1(decide_fn *decide, int written)
     world_until_seen(w, 2);
     scrapes(w, 8, 1, now_ms());
     world_drain(w);
-    struct remote_write_status status;
+    struct sink_status status;
     remote_write_status(w->rw, &w->arena, &status);
     assert_true(status.fell_to_1);
     assert_int_equal(w->seen[0].protocol, 2);
