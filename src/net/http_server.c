@@ -31,9 +31,6 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -44,7 +41,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "net/http_options.h"
-#include "net/resolver.h"
+#include "net/listen.h"
 #include "net/web_guard.h"
 #include "wire/compress.h"
 
@@ -438,92 +435,12 @@ static enum err listen_unix(struct str path, int *fd, struct http_server *s, str
     return OK;
 }
 
-static enum err split_address(struct str address, struct str *host, uint16_t *port, struct diag *d)
-{
-    uint64_t number;
-    const char *colon = address.n ? memrchr(address.p, ':', address.n) : NULL;
-    *host = colon ? str_from(address.p, (size_t)(colon - address.p)) : address;
-    struct str port_text = colon ? str_from(colon + 1, address.n - host->n - 1) : STR_NONE;
-    bool bracketed = host->n >= 2 && host->p[0] == '[' && host->p[host->n - 1] == ']';
-    if (bracketed) {
-        *host = str_from(host->p + 1, host->n - 2);
-    } else if (host->n && memchr(host->p, ':', host->n)) {
-        return diag_set(d, ERR_SYNTAX, "address %.*s: too many colons in address", STR_ARGS(address));
-    }
-    if (!colon || (address.n && address.p[address.n - 1] == ']')) {
-        return diag_set(d, ERR_SYNTAX, "address %.*s: missing port in address", STR_ARGS(address));
-    }
-    if (num_parse_u64(port_text, &number) != OK || number > 65535) {
-        return diag_set(d, ERR_SYNTAX, "address %.*s: invalid port", STR_ARGS(address));
-    }
-    *port = (uint16_t)number;
-    return OK;
-}
-
-/* Empty host: all addresses of both families. A name is looked up, blocking: this is the start of the program. */
-static enum err find_address(struct str host, uint16_t port, struct net_address *out, struct diag *d)
-{
-    if (host.n == 0) {
-        *out = (struct net_address){.in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT}};
-    } else if (!net_address_parse(host, out)) {
-        struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-        char *name = str_to_c(host);
-        int code = getaddrinfo(name, NULL, &hints, &found);
-        free(name);
-        if (code) {
-            return diag_set(d, ERR_NET, "lookup %.*s: no such host", STR_ARGS(host));
-        }
-        memcpy(out, found->ai_addr, found->ai_addrlen < sizeof(*out) ? found->ai_addrlen : sizeof(*out));
-        freeaddrinfo(found);
-    }
-    net_address_set_port(out, port);
-    return OK;
-}
-
-static int open_tcp(const struct net_address *a, bool both_families)
-{
-    int one = 1, zero = 0;
-    int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return -1;
-    }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (a->sa.sa_family == AF_INET6) {
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, both_families ? &zero : &one, sizeof(int));
-    }
-    if (bind(fd, &a->sa, net_address_size(a)) || listen(fd, SOMAXCONN)) {
-        int number = errno;
-        close(fd);
-        errno = number;
-        return -1;
-    }
-    return fd;
-}
-
 static enum err listen_tcp(struct str address, int *fd, struct http_server *s, struct diag *d)
 {
-    struct str host;
     uint16_t port = 0;
-    struct net_address a;
-    enum err err = split_address(address, &host, &port, d);
-    if (!err) {
-        err = find_address(host, port, &a, d);
-    }
-    if (err) {
-        return err;
-    }
-    *fd = open_tcp(&a, host.n == 0);
-    if (*fd < 0 && host.n == 0 && errno != EADDRINUSE && errno != EACCES) { /* a machine without IPv6 */
-        a = (struct net_address){.in = {.sin_family = AF_INET, .sin_port = htons(port)}};
-        *fd = open_tcp(&a, false);
-    }
-    if (*fd < 0) {
-        return diag_errno(d, ERR_NET, errno, "listen tcp %.*s: bind", STR_ARGS(address));
-    }
-    socklen_t n = sizeof(a);
-    CHECK(getsockname(*fd, &a.sa, &n) == 0);
-    s->port = ntohs(a.sa.sa_family == AF_INET6 ? a.in6.sin6_port : a.in.sin_port);
-    return OK;
+    enum err err = listen_open(address, SOCK_STREAM, fd, &port, d);
+    s->port = port;
+    return err;
 }
 
 /* ---- the daemon on the loop ---- */
