@@ -31,13 +31,20 @@ enum {
     SLOT_STRIDE = 512,
     BOOT_ID_SIZE = 40,
     DROP_SLOTS = 32, /* reasons on disk; DROP_REASONS of them used */
+    COMMIT_DROP_SLOTS = 12, /* those that are told with a commit; DROPS_AT_COMMIT of them used */
 };
 #define SEGMENT_MAGIC 0x3130746e656d6765ULL /* "egment01" */
 #define FOOTER_MAGIC  0x3130726574746f66ULL /* "fotter01" */
 #define OPEN_MAGIC    0x31306863746162ULL   /* "batch01" */
 #define CURSOR_MAGIC  0x3130726f73727563ULL /* "cursor01" */
 _Static_assert((int)DROP_REASONS <= (int)DROP_SLOTS, "the cursor's slots hold every reason");
+_Static_assert((int)DROPS_AT_COMMIT <= (int)COMMIT_DROP_SLOTS, "the totals hold every reason that a commit tells");
 _Static_assert(OPEN_DATA_AT % PAGE == 0, "data begins on a page");
+
+/* Samples dropped at commits, by enum spool_reason. */
+struct commit_drops {
+    uint64_t n[COMMIT_DROP_SLOTS];
+};
 
 struct segment_header {
     uint64_t magic;
@@ -63,11 +70,13 @@ struct record_header {
     uint32_t group_part, group_parts; /* 0, 0: not of a group. The part group_parts - 1 closes the group */
     uint32_t reserved;
     int64_t first_ms, last_ms, sealed_ms;
-    uint64_t read, relabel, unsendable, histogram;                         /* the lane's totals when it was sealed */
-    uint64_t group;                                                        /* number of the group, 0 none */
-    uint64_t group_read, group_relabel, group_unsendable, group_histogram; /* in the closing part */
+    uint64_t read; /* the lane's totals when it was sealed */
+    struct commit_drops drops;
+    uint64_t group;      /* number of the group, 0 none */
+    uint64_t group_read; /* in the closing part */
+    uint32_t group_dropped[COMMIT_DROP_SLOTS];
 };
-_Static_assert(sizeof(struct record_header) == 152, "on disk");
+_Static_assert(sizeof(struct record_header) == 248, "on disk");
 
 struct segment_footer {
     uint64_t magic;
@@ -98,13 +107,14 @@ struct open_slot {
     uint64_t seq;    /* of the request this becomes */
     uint32_t bytes, samples;
     int64_t first_ms, last_ms, begun_ms;
-    uint64_t read, relabel, unsendable, histogram; /* the lane's totals */
-    uint64_t group;                                /* last group that is in the totals */
-    uint64_t checked_hash;                         /* XXH3 of the first checked_bytes; taken about once a second */
+    uint64_t read; /* the lane's totals */
+    struct commit_drops drops;
+    uint64_t group;        /* last group that is in the totals */
+    uint64_t checked_hash; /* XXH3 of the first checked_bytes; taken about once a second */
     uint32_t checked_bytes, checked_samples, checked_borders;
     uint32_t protocol; /* of the bytes; 0: the header's */
 };
-_Static_assert(sizeof(struct open_slot) == 120 && sizeof(struct open_slot) <= SLOT_STRIDE, "on disk");
+_Static_assert(sizeof(struct open_slot) == 192 && sizeof(struct open_slot) <= SLOT_STRIDE, "on disk");
 
 struct cursor_header {
     uint64_t magic;
@@ -121,10 +131,11 @@ struct cursor_slot {
     uint64_t inflight;           /* handed out for sending and not done; 0: none */
     uint64_t gone_from, gone_to; /* dropped from memory, never on disk */
     uint64_t delivered, possible_duplicates;
-    uint64_t read, relabel, unsendable, histogram; /* the lane's totals when this was written: a second source */
+    uint64_t read; /* the lane's totals when this was written: a second source */
+    struct commit_drops drops;
     uint64_t dropped[DROP_SLOTS];
 };
-_Static_assert(sizeof(struct cursor_slot) == 344 && sizeof(struct cursor_slot) <= SLOT_STRIDE, "on disk");
+_Static_assert(sizeof(struct cursor_slot) == 416 && sizeof(struct cursor_slot) <= SLOT_STRIDE, "on disk");
 
 /* ---- records ---- */
 

@@ -149,10 +149,8 @@ static void take_totals(struct lane_totals *t, const struct open_slot *s)
         return;
     *t = (struct lane_totals){.commit = s->commit,
                               .read = s->read,
-                              .relabel = s->relabel,
-                              .unsendable = s->unsendable,
-                              .group = s->group,
-                              .histogram = s->histogram};
+                              .drops = s->drops,
+                              .group = s->group};
 }
 
 /* How much of the batch can be trusted; its borders are complete and fit. */
@@ -199,9 +197,7 @@ static struct request *open_request(struct finder *x, struct open_found *o, cons
                                     .protocol = s->protocol ? s->protocol : o->header.protocol,
                                     .compression = x->o->compression,
                                     .read = s->read,
-                                    .relabel = s->relabel,
-                                    .unsendable = s->unsendable,
-                                    .histogram = s->histogram};
+                                    .drops = s->drops};
     return request_seal(x->o->compressor, &source);
 }
 
@@ -294,9 +290,8 @@ static void group_step(struct finder *x, struct group_walk *g, const struct segm
         if (h->group > x->f->totals.group) {
             x->f->totals.group = h->group;
             x->f->totals.read += h->group_read;
-            x->f->totals.relabel += h->group_relabel;
-            x->f->totals.unsendable += h->group_unsendable;
-            x->f->totals.histogram += h->group_histogram;
+            for (int i = 0; i < COMMIT_DROP_SLOTS; i++)
+                x->f->totals.drops.n[i] += h->group_dropped[i];
         }
         *g = (struct group_walk){0};
     }
@@ -326,9 +321,7 @@ static enum err walk_segment(struct finder *x, int fd, const char *name, struct 
         sound_end = w.at;
         if (h.read > x->f->totals.read && x->f->totals.commit == 0) {
             x->f->totals.read = h.read;
-            x->f->totals.relabel = h.relabel;
-            x->f->totals.unsendable = h.unsendable;
-            x->f->totals.histogram = h.histogram;
+            x->f->totals.drops = h.drops;
         }
     }
     if (e == ERR_IO)
@@ -516,15 +509,16 @@ static void start_counts_again(struct lane_found *f)
         first = f->next_seq;
     f->cursor = (struct cursor_slot){.head = first};
     f->totals.read = f->samples_waiting;
-    f->totals.relabel = f->totals.unsendable = f->totals.histogram = 0;
+    f->totals.drops = (struct commit_drops){{0}};
 }
 
 static void balance(struct lane_found *f)
 {
-    uint64_t sum =
-        f->cursor.delivered + f->samples_waiting + f->totals.relabel + f->totals.unsendable + f->totals.histogram;
+    uint64_t sum = f->cursor.delivered + f->samples_waiting;
     for (int i = 0; i < DROP_REASONS; i++)
-        sum += i == DROP_RELABEL ? 0 : f->cursor.dropped[i];
+        sum += f->cursor.dropped[i];
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        sum += f->totals.drops.n[i];
     if (f->totals.read < sum) {
         f->surplus = sum - f->totals.read;
         f->totals.read = sum;
@@ -566,9 +560,7 @@ enum err lane_find(struct lane_found *f, const struct found_options *o, int dir,
             take_totals(&f->totals, &open[i].slot);
     if (f->totals.commit == 0) {
         f->totals.read = f->cursor.read;
-        f->totals.relabel = f->cursor.relabel;
-        f->totals.unsendable = f->cursor.unsendable;
-        f->totals.histogram = f->cursor.histogram;
+        f->totals.drops = f->cursor.drops;
     }
     if (!e)
         e = find_segments(&x, files.numbers, files.n);

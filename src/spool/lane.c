@@ -64,9 +64,8 @@ void lane_publish_ledger(struct spool_lane *l)
     l->ledger.possible_duplicates = c->possible_duplicates;
     for (int i = 0; i < DROP_REASONS; i++)
         l->ledger.dropped[i] = c->dropped[i];
-    l->ledger.dropped[DROP_RELABEL] = l->totals.relabel;
-    l->ledger.dropped[DROP_UNSENDABLE] += l->totals.unsendable;
-    l->ledger.dropped[DROP_HISTOGRAM] += l->totals.histogram;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        l->ledger.dropped[i] += l->totals.drops.n[i];
     l->ledger.read = l->totals.read;
     l->ledger.oldest_ms = oldest_ms(l);
     account_store(&l->s->lanes[l->index].account, &l->ledger);
@@ -227,9 +226,7 @@ void spool_lane_seal(struct spool_lane *l)
                                     .protocol = l->protocol,
                                     .compression = l->compression,
                                     .read = l->totals.read,
-                                    .relabel = l->totals.relabel,
-                                    .unsendable = l->totals.unsendable,
-                                    .histogram = l->totals.histogram};
+                                    .drops = l->totals.drops};
     struct request *r = request_seal(&l->compressor, &source);
     CHECK(r != NULL); /* a batch is far below every compressor's limit */
     if (b != &l->spare) {
@@ -275,16 +272,18 @@ struct spool_room spool_lane_room(struct spool_lane *l)
 
 static uint64_t dropped(const struct spool_counts *c)
 {
-    return (uint64_t)c->dropped_relabel + c->dropped_unsendable + c->dropped_histogram;
+    uint64_t sum = 0;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        sum += c->dropped[i];
+    return sum;
 }
 
 static void add_totals(struct spool_lane *l, const struct spool_counts *counts)
 {
     l->totals.commit++;
     l->totals.read += counts->read;
-    l->totals.relabel += counts->dropped_relabel;
-    l->totals.unsendable += counts->dropped_unsendable;
-    l->totals.histogram += counts->dropped_histogram;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        l->totals.drops.n[i] += counts->dropped[i];
 }
 
 /* The n bytes after the batch do not fit with it: they begin the next one. */
@@ -355,9 +354,8 @@ void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_cou
     CHECK(counts->read == (uint64_t)counts->samples + dropped(counts));
     l->group_counts.read += counts->read;
     l->group_counts.samples += counts->samples;
-    l->group_counts.dropped_relabel += counts->dropped_relabel;
-    l->group_counts.dropped_unsendable += counts->dropped_unsendable;
-    l->group_counts.dropped_histogram += counts->dropped_histogram;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        l->group_counts.dropped[i] += counts->dropped[i];
     if (n == 0)
         return;
     open_batch_touched(l->filling, (uint32_t)n);
@@ -385,17 +383,14 @@ static void group_close(struct spool_lane *l)
         struct record_header *h = &r->header;
         h->seq = l->next_seq++;
         h->read = l->totals.read;
-        h->relabel = l->totals.relabel;
-        h->unsendable = l->totals.unsendable;
-        h->histogram = l->totals.histogram;
+        h->drops = l->totals.drops;
         h->group = group;
         h->group_part = part;
         h->group_parts = parts;
         if (part + 1 == parts) {
             h->group_read = l->group_counts.read;
-            h->group_relabel = l->group_counts.dropped_relabel;
-            h->group_unsendable = l->group_counts.dropped_unsendable;
-            h->group_histogram = l->group_counts.dropped_histogram;
+            for (int i = 0; i < DROPS_AT_COMMIT; i++)
+                h->group_dropped[i] = l->group_counts.dropped[i];
         }
         request_finish(r);
     }

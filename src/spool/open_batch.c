@@ -137,9 +137,7 @@ static void slot_set_totals(struct open_slot *s, const struct lane_totals *t)
 {
     s->commit = t->commit;
     s->read = t->read;
-    s->relabel = t->relabel;
-    s->unsendable = t->unsendable;
-    s->histogram = t->histogram;
+    s->drops = t->drops;
     s->group = t->group;
 }
 
@@ -223,9 +221,7 @@ void open_batch_begin(struct open_batch *b, uint64_t seq)
     b->slot = (struct open_slot){.seq = seq,
                                  .commit = old.commit,
                                  .read = old.read,
-                                 .relabel = old.relabel,
-                                 .unsendable = old.unsendable,
-                                 .histogram = old.histogram,
+                                 .drops = old.drops,
                                  .protocol = old.protocol,
                                  .group = old.group};
     b->written_bytes = 0;

@@ -8,7 +8,8 @@
 /* Running totals of a lane; they travel in every commit. */
 struct lane_totals {
     uint64_t commit; /* number of the last commit */
-    uint64_t read, relabel, unsendable, histogram;
+    uint64_t read;
+    struct commit_drops drops;
     uint64_t group; /* the last group that is in read */
 };
 

@@ -117,9 +117,8 @@ void queue_count_group(struct spool_lane *l, uint64_t group)
     l->totals.commit++;
     l->totals.group = group;
     l->totals.read += last->header.group_read;
-    l->totals.relabel += last->header.group_relabel;
-    l->totals.unsendable += last->header.group_unsendable;
-    l->totals.histogram += last->header.group_histogram;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        l->totals.drops.n[i] += last->header.group_dropped[i];
     lane_publish_totals(l);
     l->ledger.waiting += samples;
     lane_ready(l);
@@ -171,9 +170,7 @@ enum err spool_lane_peek(struct spool_lane *l, const struct spool_request **out)
     if (c->head <= r->header.seq)
         c->head = r->header.seq + 1;
     c->read = l->totals.read;
-    c->relabel = l->totals.relabel;
-    c->unsendable = l->totals.unsendable;
-    c->histogram = l->totals.histogram;
+    c->drops = l->totals.drops;
     cursor_publish(&l->cursor);
     lane_publish_ledger(l);
     lane_kick(l);
@@ -196,9 +193,7 @@ void spool_lane_done(struct spool_lane *l, uint64_t seq, const struct spool_outc
     c->possible_duplicates += outcome->possible_duplicates;
     c->inflight = 0;
     c->read = l->totals.read;
-    c->relabel = l->totals.relabel;
-    c->unsendable = l->totals.unsendable;
-    c->histogram = l->totals.histogram;
+    c->drops = l->totals.drops;
     cursor_publish(&l->cursor);
     l->peeked = NULL;
     settle(l, r);

@@ -3,10 +3,10 @@
  * Its image is the record exactly as it goes to disk (format.c), so that appending is one write and what is read
  * back is what was sent. The sender's view points into it:
  *
- *     image  | header, 152 bytes | borders, 12 bytes each | body |
+ *     image  | header, 248 bytes | borders, 12 bytes each | body |
  *                                  ^ view.borders           ^ view.body
  *
- * The header is 8-byte aligned in a malloc'd block and 152 is a multiple of 4, so the borders may be used in place.
+ * The header is 8-byte aligned in a malloc'd block and 248 is a multiple of 4, so the borders may be used in place.
  * Owned by one lane; the list is in order of seq.
  */
 #include "spool/request_int.h"
@@ -64,9 +64,7 @@ struct request *request_seal(struct compressor *c, const struct request_source *
                                 .last_ms = s->last_ms,
                                 .sealed_ms = s->sealed_ms,
                                 .read = s->read,
-                                .relabel = s->relabel,
-                                .unsendable = s->unsendable,
-                                .histogram = s->histogram};
+                                .drops = s->drops};
     /* The bytes in front are set when the header is finished. */
     buf_reserve(&r->image, sizeof(*h) + borders);
     memset(r->image.p, 0, sizeof(*h));

@@ -35,7 +35,8 @@ struct request_source {
     uint64_t seq;
     uint32_t protocol;
     enum compression compression;
-    uint64_t read, relabel, unsendable, histogram; /* the lane's totals */
+    uint64_t read; /* the lane's totals */
+    struct commit_drops drops;
 };
 /* Compresses. NULL when the message is beyond the compressor's limits. */
 struct request *request_seal(struct compressor *c, const struct request_source *s);

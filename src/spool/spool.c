@@ -1,6 +1,6 @@
 /* spool: a sink's directory: lock, meta, lanes, the caps and the ledger.
  *
- *   meta       text: "leadline spool", then `version 3`, `lanes 16`, `protocol 1`; replaced whole
+ *   meta       text: "leadline spool", then `version 4`, `lanes 16`, `protocol 1`; replaced whole
  *   lock       flock by the one process that uses the directory; the kernel lets go when that process ends
  *   lane-NN/   on first use; lane.c and found.c
  *
@@ -124,9 +124,8 @@ void ledger_of_found(const struct lane_found *f, struct spool_ledger *out)
                                  .possible_duplicates = f->cursor.possible_duplicates};
     for (int i = 0; i < DROP_REASONS; i++)
         out->dropped[i] = f->cursor.dropped[i];
-    out->dropped[DROP_RELABEL] = f->totals.relabel;
-    out->dropped[DROP_UNSENDABLE] += f->totals.unsendable;
-    out->dropped[DROP_HISTOGRAM] += f->totals.histogram;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        out->dropped[i] += f->totals.drops.n[i];
     for (size_t i = 0; i < f->n_segments; i++) {
         const struct segment_info *g = &f->segments[i];
         out->bytes_waiting += g->bytes_left;

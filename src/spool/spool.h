@@ -93,12 +93,10 @@ struct spool_room {
 struct spool_room spool_lane_room(struct spool_lane *l);
 
 struct spool_counts {
-    uint32_t read;               /* samples handed to the sink */
-    uint32_t samples;            /* of these, encoded into the bytes */
-    uint32_t dropped_relabel;    /* write_relabel_configs */
-    uint32_t dropped_unsendable; /* larger than any request */
-    uint32_t dropped_histogram;  /* native histograms that are not sent; read = samples + all three */
-    int64_t first_ms, last_ms;   /* of the sample times; 0, 0 when none */
+    uint32_t read;                     /* samples handed to the sink */
+    uint32_t samples;                  /* of these, encoded into the bytes */
+    uint32_t dropped[DROPS_AT_COMMIT]; /* by enum spool_reason; read = samples + all of these */
+    int64_t first_ms, last_ms;         /* of the sample times; 0, 0 when none */
 };
 /* Makes the first n bytes of the room part of the open batch, as one scrape (a border), by one release store. n may
  * be 0: the counts alone. Seals by itself when max_samples or max_raw_bytes is reached. Bytes of protocol 1 that would

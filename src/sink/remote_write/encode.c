@@ -239,7 +239,7 @@ static bool encode_run(struct remote_write *rw, const struct batch *b, const str
             side = &b->sides[s->side];
             if (side->histogram != SIDE_NONE && !is_sent(rw, &b->histograms[side->histogram])) {
                 part->counts.read++;
-                part->counts.dropped_histogram++;
+                part->counts.dropped[DROP_HISTOGRAM]++;
                 continue;
             }
             append_tail(rw, b, s, tail);
@@ -314,8 +314,8 @@ static bool encode_part(struct lane *l, const struct batch *b, struct position *
 static void count_part(struct lane *l, const struct part *part)
 {
     struct remote_write *rw = l->rw;
-    counter_add(rw->count.dropped_series, part->counts.dropped_relabel);
-    counter_add(rw->count.dropped_histograms, part->counts.dropped_histogram);
+    counter_add(rw->count.dropped_series, part->counts.dropped[DROP_RELABEL]);
+    counter_add(rw->count.dropped_histograms, part->counts.dropped[DROP_HISTOGRAM]);
     counter_add(rw->count.histograms, part->histograms);
     counter_add(rw->count.exemplars, part->exemplars);
     counter_add(rw->count.unsendable, part->unsendable);
@@ -332,9 +332,9 @@ static void count_part(struct lane *l, const struct part *part)
 
 static void finish_counts(struct part *part)
 {
-    part->counts.dropped_unsendable = part->unsendable;
-    part->counts.dropped_relabel =
-        part->counts.read - part->counts.samples - part->unsendable - part->counts.dropped_histogram;
+    part->counts.dropped[DROP_UNSENDABLE] = part->unsendable;
+    part->counts.dropped[DROP_RELABEL] =
+        part->counts.read - part->counts.samples - part->unsendable - part->counts.dropped[DROP_HISTOGRAM];
 }
 
 static void append_group(struct lane *l, const struct batch *b)

@@ -68,8 +68,8 @@ static uint64_t begin_id(struct player *p, enum id_state end, struct spool_count
     m->next_id = id + 1;
     *c = (struct spool_counts){.read = i->samples + i->relabel + i->unsendable,
                                .samples = i->samples,
-                               .dropped_relabel = i->relabel,
-                               .dropped_unsendable = i->unsendable,
+                               .dropped[DROP_RELABEL] = i->relabel,
+                               .dropped[DROP_UNSENDABLE] = i->unsendable,
                                .first_ms = (int64_t)id,
                                .last_ms = (int64_t)id};
     return id;
@@ -90,7 +90,7 @@ static void play_commit(struct player *p)
 static void play_counts(struct player *p)
 {
     p->m->counts_begun++;
-    spool_lane_commit(p->l, 0, &(struct spool_counts){.read = 1, .dropped_relabel = 1});
+    spool_lane_commit(p->l, 0, &(struct spool_counts){.read = 1, .dropped[DROP_RELABEL] = 1});
     p->m->counts_done++;
 }
 

@@ -122,10 +122,10 @@ static void counts_alone_and_dropped_series_are_in_the_ledger(void **state)
     struct fixture *f = *state;
     fixture_open(f);
     struct spool_lane *l = fixture_lane(f, 0);
-    struct spool_counts none = {.read = 9, .dropped_relabel = 7, .dropped_unsendable = 2};
+    struct spool_counts none = {.read = 9, .dropped[DROP_RELABEL] = 7, .dropped[DROP_UNSENDABLE] = 2};
     spool_lane_commit(l, 0, &none);
     struct spool_counts some = {
-        .read = 11, .samples = 6, .dropped_relabel = 4, .dropped_unsendable = 1, .first_ms = 5, .last_ms = 9};
+        .read = 11, .samples = 6, .dropped[DROP_RELABEL] = 4, .dropped[DROP_UNSENDABLE] = 1, .first_ms = 5, .last_ms = 9};
     scrape_bytes(spool_lane_room(l).p, 1, 64);
     spool_lane_commit(l, 64, &some);
     struct spool_ledger sum = fixture_balance(f);
@@ -248,7 +248,7 @@ static void a_group_is_all_or_nothing(void **state)
     spool_lane_group_begin(l);
     for (uint64_t id = 10; id < 13; id++) {
         scrape_bytes(spool_lane_room(l).p, id, 3000);
-        spool_lane_group_add(l, 3000, &(struct spool_counts){.read = 120, .samples = 100, .dropped_relabel = 20});
+        spool_lane_group_add(l, 3000, &(struct spool_counts){.read = 120, .samples = 100, .dropped[DROP_RELABEL] = 20});
     }
     assert_int_equal(fixture_balance(f).read, 10);
     spool_lane_group_abort(l);
@@ -256,7 +256,7 @@ static void a_group_is_all_or_nothing(void **state)
     spool_lane_group_begin(l);
     for (uint64_t id = 20; id < 23; id++) {
         scrape_bytes(spool_lane_room(l).p, id, 3000);
-        spool_lane_group_add(l, 3000, &(struct spool_counts){.read = 120, .samples = 100, .dropped_relabel = 20});
+        spool_lane_group_add(l, 3000, &(struct spool_counts){.read = 120, .samples = 100, .dropped[DROP_RELABEL] = 20});
     }
     spool_lane_group_end(l);
     fixture_commit(l, 30, 100, 5);

@@ -98,8 +98,10 @@ static inline void fake_spool_release(struct spool *s)
 
 const char *spool_reason_name(enum spool_reason r)
 {
-    static const char *const names[] = {"relabel", "refused", "maybe_delivered", "too_old", "age",        "cap",
-                                        "memory",  "crash",   "corrupt",         "stop",    "unsendable", "histogram"};
+    static const char *const names[DROP_REASONS] = {
+        "relabel", "unsendable",      "histogram", "type", "no_baseline", "not_newer", "not_finite", "undeclared",
+        "refused", "maybe_delivered", "too_old",   "age",  "cap",         "memory",    "crash",      "corrupt",
+        "stop",    "too_new",         "expired"};
     return names[r];
 }
 
@@ -202,15 +204,22 @@ void spool_lane_seal(struct spool_lane *l)
     fake_push(l, f);
 }
 
+static uint32_t fake_counted_out(const struct spool_counts *c)
+{
+    uint32_t sum = 0;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        sum += c->dropped[i];
+    return sum;
+}
+
 void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts *c)
 {
     CHECK(!l->in_group && n <= l->spool->room_bytes - l->n);
-    CHECK(c->read == c->samples + c->dropped_relabel + c->dropped_unsendable + c->dropped_histogram);
+    CHECK(c->read == c->samples + fake_counted_out(c));
     CHECK((n == 0) == (c->samples == 0));
     l->ledger.read += c->read;
-    l->ledger.dropped[DROP_RELABEL] += c->dropped_relabel;
-    l->ledger.dropped[DROP_UNSENDABLE] += c->dropped_unsendable;
-    l->ledger.dropped[DROP_HISTOGRAM] += c->dropped_histogram;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        l->ledger.dropped[i] += c->dropped[i];
     l->ledger.waiting += c->samples;
     if (n == 0)
         return;
@@ -246,12 +255,11 @@ void spool_lane_group_begin(struct spool_lane *l)
 void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_counts *c)
 {
     CHECK(l->in_group && n <= l->spool->room_bytes);
-    CHECK(c->read == c->samples + c->dropped_relabel + c->dropped_unsendable + c->dropped_histogram);
+    CHECK(c->read == c->samples + fake_counted_out(c));
     l->group_counts.read += c->read;
     l->group_counts.samples += c->samples;
-    l->group_counts.dropped_relabel += c->dropped_relabel;
-    l->group_counts.dropped_unsendable += c->dropped_unsendable;
-    l->group_counts.dropped_histogram += c->dropped_histogram;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        l->group_counts.dropped[i] += c->dropped[i];
     l->spool->parts_added++;
     if (n == 0)
         return;
@@ -269,9 +277,8 @@ void spool_lane_group_end(struct spool_lane *l)
 {
     l->ledger.read += l->group_counts.read;
     l->ledger.waiting += l->group_counts.samples;
-    l->ledger.dropped[DROP_RELABEL] += l->group_counts.dropped_relabel;
-    l->ledger.dropped[DROP_UNSENDABLE] += l->group_counts.dropped_unsendable;
-    l->ledger.dropped[DROP_HISTOGRAM] += l->group_counts.dropped_histogram;
+    for (int i = 0; i < DROPS_AT_COMMIT; i++)
+        l->ledger.dropped[i] += l->group_counts.dropped[i];
     for (uint32_t i = 0; i < l->n_group; i++)
         fake_push(l, l->group[i]);
     l->spool->groups_ended++;
