@@ -19,7 +19,46 @@
 #include "base/num.h"
 #include "net/resolver.h"
 
+static enum err split_address(struct str address, struct str *host, uint16_t *port, struct diag *d)
+{
+    uint64_t number;
+    const char *colon = address.n ? memrchr(address.p, ':', address.n) : NULL;
+    *host = colon ? str_from(address.p, (size_t)(colon - address.p)) : address;
+    struct str port_text = colon ? str_from(colon + 1, address.n - host->n - 1) : STR_NONE;
+    bool bracketed = host->n >= 2 && host->p[0] == '[' && host->p[host->n - 1] == ']';
+    if (bracketed) {
+        *host = str_from(host->p + 1, host->n - 2);
+    } else if (host->n && memchr(host->p, ':', host->n)) {
+        return diag_set(d, ERR_SYNTAX, "address %.*s: too many colons in address", STR_ARGS(address));
+    }
+    if (!colon || (address.n && address.p[address.n - 1] == ']')) {
+        return diag_set(d, ERR_SYNTAX, "address %.*s: missing port in address", STR_ARGS(address));
+    }
+    if (num_parse_u64(port_text, &number) != OK || number > 65535) {
+        return diag_set(d, ERR_SYNTAX, "address %.*s: invalid port", STR_ARGS(address));
+    }
+    *port = (uint16_t)number;
+    return OK;
+}
 
+/* Empty host: all addresses of both families. A name is looked up, blocking. */
+static enum err find_address(struct str host, int type, struct net_address *out, struct diag *d)
+{
+    if (host.n == 0) {
+        *out = (struct net_address){.in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT}};
+    } else if (!net_address_parse(host, out)) {
+        struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = type, .ai_flags = AI_PASSIVE}, *found;
+        char *name = str_to_c(host);
+        int code = getaddrinfo(name, NULL, &hints, &found);
+        free(name);
+        if (code) {
+            return diag_set(d, ERR_NET, "lookup %.*s: no such host", STR_ARGS(host));
+        }
+        memcpy(out, found->ai_addr, found->ai_addrlen < sizeof(*out) ? found->ai_addrlen : sizeof(*out));
+        freeaddrinfo(found);
+    }
+    return OK;
+}
 
 static int open_bound(const struct net_address *a, int type, bool both_families)
 {
