@@ -263,6 +263,43 @@ static enum err open_lanes_with_data(struct remote_write *rw, struct diag *d)
     return OK;
 }
 
+/* ---- as any destination ------------------------------------------------------------------------------------------ */
+
+static struct remote_write *of_sink(const struct sink *s)
+{
+    return (struct remote_write *)CONTAINER_OF(s, struct remote_write, sink);
+}
+
+static struct batch_consumer *sink_consumer(struct sink *s)
+{
+    return remote_write_consumer(of_sink(s));
+}
+
+static void sink_drain(struct sink *s, void (*drained)(void *ctx), void *ctx)
+{
+    remote_write_drain(of_sink(s), drained, ctx);
+}
+
+static void sink_close(struct sink *s, void (*closed)(void *ctx), void *ctx)
+{
+    remote_write_close(of_sink(s), closed, ctx);
+}
+
+static void sink_status(const struct sink *s, struct arena *a, struct sink_status *out)
+{
+    remote_write_status(of_sink(s), a, out);
+}
+
+static const struct sink_ops sink_ops = {
+    .consumer = sink_consumer, .drain = sink_drain, .close = sink_close, .status = sink_status};
+
+struct sink *remote_write_sink(struct remote_write *rw)
+{
+    return &rw->sink;
+}
+
+/* ---- making and changing one ------------------------------------------------------------------------------------- */
+
 static void opening_failed(void *ctx)
 {
     (void)ctx;
@@ -278,7 +315,8 @@ enum err remote_write_new(const struct remote_write_options *o, struct remote_wr
     http_peer_free(probe);
 
     struct remote_write *rw = NEW(struct remote_write);
-    rw->consumer.append = remote_write_append;
+    rw->sink.ops = &sink_ops;
+    rw->consumer = (struct batch_consumer){.pipelines = o->config->pipelines, .append = remote_write_append};
     rw->loop = o->loop;
     rw->http = o->http;
     rw->spool = o->spool;
@@ -323,6 +361,7 @@ void remote_write_update(struct remote_write *rw, struct plan *plan, const struc
                       !config->write_relabel == !rw->config->write_relabel;
     rw->plan = plan_ref(plan);
     rw->config = config;
+    rw->consumer.pipelines = config->pipelines;
     rw->signing = signing ? *signing : (struct remote_write_signing){0};
     rw->max_in_flight = share_of_shards(rw);
     forms_rebase(&rw->forms, plan->external_labels, config->write_relabel);

@@ -9,7 +9,7 @@
 #include "model/family.h"
 #include "net/http_client.h"
 #include "plan/plan.h"
-#include "sink/sink_status.h"
+#include "sink/sink.h"
 #include "spool/spool.h"
 
 struct remote_write;
@@ -54,6 +54,7 @@ struct remote_write_options {
 
 /* Opens the lanes that hold data from before, and starts sending them. */
 enum err remote_write_new(const struct remote_write_options *o, struct remote_write **out, struct diag *d) MUST_USE;
+struct sink *remote_write_sink(struct remote_write *rw); /* the calls below that any destination has */
 struct batch_consumer *remote_write_consumer(struct remote_write *rw);
 /* The same destination under a new plan: options, relabelling, external labels; prepared forms are made again. What it
  * did not take (2.0, zstd) is tried again. */

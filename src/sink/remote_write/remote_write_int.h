@@ -68,6 +68,7 @@ struct lane {
 struct metadata;
 
 struct remote_write {
+    struct sink sink; /* first */
     struct batch_consumer consumer;
     struct loop *loop;
     struct http_client *http;

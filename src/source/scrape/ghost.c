@@ -7,7 +7,7 @@
  * Two intervals are the original's grace for a target that comes back: discovery flaps, and a task that is replaced is
  * seen under the same labels again. If that happens here, the new target takes the ghost's page over: its first scrape
  * is predicted, and marks exactly what has not come back. If the same labels are alive under another URL, no marker is
- * sent, since it would end series that go on.
+ * sent, since it would end series that go on. Both within one pipeline: another one's series are delivered elsewhere.
  */
 #include <stdlib.h>
 
@@ -18,18 +18,20 @@
 struct scope_key {
     const struct scraper *s;
     const struct scope *scope;
+    uint32_t pipeline;
 };
 
 static bool same_scope(const void *ctx, uint32_t index)
 {
     const struct scope_key *key = ctx;
 
-    return key->s->ghosts[index]->page.outer == key->scope;
+    const struct ghost *g = key->s->ghosts[index];
+    return g->page.outer == key->scope && g->target->config->pipeline == key->pipeline;
 }
 
-struct ghost *ghost_find(const struct scraper *s, const struct scope *scope)
+struct ghost *ghost_find(const struct scraper *s, const struct scope *scope, uint32_t pipeline)
 {
-    struct scope_key key = {s, scope};
+    struct scope_key key = {s, scope, pipeline};
     uint32_t at = map_find(&s->ghosts_by_scope, scope->hash, same_scope, &key);
 
     return at == MAP_NONE ? NULL : s->ghosts[at];
@@ -66,7 +68,7 @@ static void on_due(struct timer *timer)
     struct ghost *g = CONTAINER_OF(timer, struct ghost, timer);
     struct scraper *s = g->s;
 
-    if (!scraper_has_scope(s, g->page.outer)) {
+    if (!scraper_has_scope(s, g->page.outer, g->target->config->pipeline)) {
         predict_begin(&s->predictor);
         predict_failed(&s->predictor, &g->page, g->stale_ms);
         report_stale(s, g);
@@ -91,7 +93,7 @@ void ghost_add(struct scraped *t)
         g->stale_ms = g->page.last_ms + 1;
     int64_t due_ms = g->stale_ms + interval_ms + interval_ms / 10;
 
-    struct ghost *twin = ghost_find(s, g->page.outer);
+    struct ghost *twin = ghost_find(s, g->page.outer, t->target->config->pipeline);
     if (twin)
         ghost_free(twin);
     s->ghosts = mem_grow(s->ghosts, &s->cap_ghosts, s->n_ghosts + 1, sizeof(struct ghost *));

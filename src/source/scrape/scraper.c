@@ -61,18 +61,20 @@ static struct scraped *find(const struct scraper *s, uint64_t identity)
 struct scope_key {
     const struct scraper *s;
     const struct scope *scope;
+    uint32_t pipeline;
 };
 
 static bool same_scope(const void *ctx, uint32_t index)
 {
     const struct scope_key *key = ctx;
 
-    return key->s->targets[index]->page.outer == key->scope;
+    const struct scraped *t = key->s->targets[index];
+    return t->page.outer == key->scope && t->target->config->pipeline == key->pipeline;
 }
 
-bool scraper_has_scope(const struct scraper *s, const struct scope *scope)
+bool scraper_has_scope(const struct scraper *s, const struct scope *scope, uint32_t pipeline)
 {
-    struct scope_key key = {s, scope};
+    struct scope_key key = {s, scope, pipeline};
 
     return map_find(&s->by_scope, scope->hash, same_scope, &key) != MAP_NONE;
 }
@@ -204,8 +206,11 @@ bool scraper_deliver(struct scraper *s, struct page *page, const struct scrape_t
         return false;
     }
     page->last_ms = ts_ms;
-    for (uint32_t i = 0; b.n_samples > 0 && i < s->o.n_consumers; i++)
-        s->o.consumers[i]->append(s->o.consumers[i], &b, NULL, NULL);
+    for (uint32_t i = 0; b.n_samples > 0 && i < s->o.n_consumers; i++) {
+        struct batch_consumer *c = s->o.consumers[i];
+        if (!c->pipelines || c->pipelines >> target->config->pipeline & 1)
+            c->append(c, &b, NULL, NULL);
+    }
     return true;
 }
 
@@ -429,7 +434,7 @@ void scraper_add(struct scraper *s, struct scrape_target *target)
     t->s = s;
     t->target = target;
     page_init(&s->predictor, &t->page, target->config, scope);
-    struct ghost *g = ghost_find(s, scope);
+    struct ghost *g = ghost_find(s, scope, target->config->pipeline);
     if (g) {
         page_adopt(&s->predictor, &t->page, &g->page);
         ghost_free(g);

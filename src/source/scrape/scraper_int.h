@@ -133,15 +133,15 @@ void report_stale(struct scraper *s, const struct ghost *g);
 
 /* Takes over what t remembers; its markers follow unless the same labels come back. */
 void ghost_add(struct scraped *t);
-/* The ghost with this scope, or NULL. */
-struct ghost *ghost_find(const struct scraper *s, const struct scope *scope);
+/* The ghost with this scope in this pipeline, or NULL. */
+struct ghost *ghost_find(const struct scraper *s, const struct scope *scope, uint32_t pipeline);
 /* Its page has been moved elsewhere. */
 void ghost_free(struct ghost *g);
 void ghosts_release(struct scraper *s);
 
 /* ---- scraper.c ---- */
 
-bool scraper_has_scope(const struct scraper *s, const struct scope *scope);
+bool scraper_has_scope(const struct scraper *s, const struct scope *scope, uint32_t pipeline);
 /* The batch to the consumers; false when its time is not after the page's last one: then it was counted and dropped. */
 bool scraper_deliver(struct scraper *s, struct page *page, const struct scrape_target *target, int64_t ts_ms);
 

@@ -752,6 +752,47 @@ static void a_target_says_what_its_series_limit_left_out(void **state)
     assert_int_equal(status_of("a").series_over_limit, 1);
 }
 
+static void a_batch_goes_to_the_consumers_of_its_pipeline(void **state)
+{
+    struct plan_scrape other = fx->config;
+
+    (void)state;
+    other.pipeline = 1;
+    scraper_add(fx->scraper, target_of(&other, "a"));
+    fx->consumer.pipelines = 1u << 0;
+    scrape_once("m 1\n");
+    assert_int_equal(status_of("a").samples, 1);
+    world_run(INTERVAL_MS);
+    answer("m 2\n");
+    assert_batches("");
+    fx->consumer.pipelines = 1u << 0 | 1u << 1;
+    world_run(INTERVAL_MS);
+    answer("m 3\n");
+    assert_batches("at 30000:\nm" LABELS " 3\n" REPORT("1", "0", "1", "1", "0"));
+}
+
+/* What another pipeline scrapes under the same labels ends or goes on by itself. */
+static void the_same_labels_in_another_pipeline_are_others(void **state)
+{
+    struct plan_scrape other = fx->config;
+
+    (void)state;
+    other.pipeline = 1;
+    scraper_add(fx->scraper, target("a"));
+    scrape_once("m 1\n");
+    struct scrape_target *twin = target_of(&other, "a");
+    twin->identity++;
+    twin->offset_ns = 3000000000;
+    scraper_add(fx->scraper, twin);
+    scraper_remove(fx->scraper, identity("a"));
+    world_run(3000);
+    answer("m 5\n");
+    assert_batches("at 13000:\nm" LABELS " 5\n" REPORT("1", "0", "1", "1", "1"));
+    fx->consumer.pipelines = 1u << 0;
+    world_run(2 * INTERVAL_MS);
+    assert_batches("at 20000:\nm" LABELS " stale\n" STALE_REPORT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -789,6 +830,8 @@ int main(void)
         TEST(intervals_between_scrapes_are_observed),
         TEST(scrapes_are_put_off_when_memory_is_short),
         TEST(a_target_says_what_its_series_limit_left_out),
+        TEST(a_batch_goes_to_the_consumers_of_its_pipeline),
+        TEST(the_same_labels_in_another_pipeline_are_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
