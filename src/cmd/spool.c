@@ -84,7 +84,13 @@ static int look(const char *directory, bool deep)
     struct spool_ledger ledger = {0};
     struct diag d = {0};
 
-    printf("%s\n", directory);
+    uint32_t protocol = 0;
+
+    if (spool_inspect_protocol(directory, &protocol, &d) == OK && protocol >= SPOOL_PROTOCOL_SEALED)
+        printf("%s: %s\n", directory, spool_protocol_name(protocol));
+    else
+        printf("%s\n", directory);
+    d = (struct diag){0};
     if (spool_inspect(directory, deep, print_file, &l, &ledger, &d)) {
         fflush(stdout);
         fprintf(stderr, "%s: %s\n", directory, d.text);
@@ -242,6 +248,20 @@ static enum err run_replay(const char *directory, struct plan *plan, uint64_t ti
     return err;
 }
 
+/* Only remote write's requests are what a remote-write endpoint takes. */
+static enum err check_replayable(const char *directory, struct diag *d)
+{
+    uint32_t protocol;
+    enum err err = spool_inspect_protocol(directory, &protocol, d);
+
+    if (err || protocol < SPOOL_PROTOCOL_SEALED)
+        return err;
+    return diag_set(d, ERR_UNSUPPORTED,
+                    "what waits here is for %s, and replay sends to remote-write endpoints: to deliver it, start "
+                    "leadline cloudwatch-agent with --spool.path on the directory that this one is in",
+                    spool_protocol_name(protocol));
+}
+
 static int replay(const char *directory, const char *url, uint64_t timeout_ms)
 {
     struct spool_ledger before = {0}, after = {0};
@@ -253,7 +273,9 @@ static int replay(const char *directory, const char *url, uint64_t timeout_ms)
         fprintf(stderr, "%s: no spool here: name one destination's directory\n", directory);
         return 1;
     }
-    enum err err = make_plan(url, &plan, &d);
+    enum err err = check_replayable(directory, &d);
+    if (!err)
+        err = make_plan(url, &plan, &d);
     if (!err) {
         struct log *log = log_new(2, LOG_WARN, LOG_LOGFMT);
         err = run_replay(directory, plan, timeout_ms, log, &before, &after, &d);

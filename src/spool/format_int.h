@@ -30,7 +30,7 @@ enum {
     SLOT_AT = 512, /* two, SLOT_STRIDE apart */
     SLOT_STRIDE = 512,
     BOOT_ID_SIZE = 40,
-    DROP_SLOTS = 32, /* reasons on disk; DROP_REASONS of them used */
+    DROP_SLOTS = 32,        /* reasons on disk; DROP_REASONS of them used */
     COMMIT_DROP_SLOTS = 12, /* those that are told with a commit; DROPS_AT_COMMIT of them used */
 };
 #define SEGMENT_MAGIC 0x3130746e656d6765ULL /* "egment01" */

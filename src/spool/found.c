@@ -147,10 +147,7 @@ static void take_totals(struct lane_totals *t, const struct open_slot *s)
 {
     if (s->commit < t->commit)
         return;
-    *t = (struct lane_totals){.commit = s->commit,
-                              .read = s->read,
-                              .drops = s->drops,
-                              .group = s->group};
+    *t = (struct lane_totals){.commit = s->commit, .read = s->read, .drops = s->drops, .group = s->group};
 }
 
 /* How much of the batch can be trusted; its borders are complete and fit. */
@@ -196,9 +193,13 @@ static struct request *open_request(struct finder *x, struct open_found *o, cons
                                     .seq = s->seq,
                                     .protocol = s->protocol ? s->protocol : o->header.protocol,
                                     .compression = x->o->compression,
+                                    .sealer = x->o->sealer,
                                     .read = s->read,
                                     .drops = s->drops};
-    return request_seal(x->o->compressor, &source);
+    struct request *r = request_seal(x->o->compressor, &source);
+    if (!r)
+        note(x, name, OPEN_DATA_AT, "not what is written there: %u samples", s->samples);
+    return r;
 }
 
 static bool open_waits(const struct lane_found *f, const struct open_slot *s)

@@ -39,7 +39,8 @@ struct found_options {
     struct disk *disk;
     uint32_t lane;
     const char *boot_id;
-    enum compression compression; /* of requests made from open batches */
+    enum compression compression;      /* of requests made from open batches */
+    const struct spool_sealer *sealer; /* likewise */
     struct compressor *compressor;
     bool beside; /* another process may be writing: a cut-off end is no damage, and nothing is removed or cut */
 };

@@ -35,7 +35,8 @@ struct inspection {
 
 static enum err open_inspection(struct inspection *x)
 {
-    enum err e = meta_read(x->directory, x->d);
+    uint32_t protocol;
+    enum err e = meta_read(x->directory, &protocol, x->d);
     if (e == ERR_NOT_FOUND)
         return diag_set(x->d, ERR_NOT_FOUND, "%s is no spool: there is no file `meta` in it", x->directory);
     if (e)
@@ -238,6 +239,12 @@ static enum err show_lane(struct inspection *x, uint32_t lane, struct spool_ledg
     lane_found_release(&f);
     close(dir);
     return e;
+}
+
+enum err spool_inspect_protocol(const char *directory, uint32_t *protocol, struct diag *d)
+{
+    enum err e = meta_read(directory, protocol, d);
+    return e == ERR_NOT_FOUND ? diag_set(d, e, "%s is no spool: there is no file `meta` in it", directory) : e;
 }
 
 enum err spool_inspect(const char *directory, bool deep, spool_file_fn *fn, void *ctx, struct spool_ledger *ledger,

@@ -15,6 +15,8 @@ struct spool_file_info {
     struct str note;  /* in words, empty when all is well */
 };
 typedef void(spool_file_fn)(void *ctx, const struct spool_file_info *info);
+/* What the requests in it are for; spool_protocol_name says it in words. 0: it does not tell. */
+enum err spool_inspect_protocol(const char *directory, uint32_t *protocol, struct diag *d) MUST_USE;
 /* deep: read and check every record. The ledger is summed over the lanes. */
 enum err spool_inspect(const char *directory, bool deep, spool_file_fn *fn, void *ctx, struct spool_ledger *ledger,
                        struct diag *d) MUST_USE;

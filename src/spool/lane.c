@@ -208,6 +208,21 @@ static void remember_size(struct spool_lane *l, uint32_t bytes)
         l->recent_bytes = bytes;
 }
 
+/* The sealer would not have it: emptied first, so that a kill in between leaves it dropped as well. */
+static void drop_filling(struct spool_lane *l)
+{
+    struct open_batch *b = l->filling;
+    uint32_t samples = b->slot.samples;
+    log_error(l->s->o.log, "what was to be sent is not what was written; counted as dropped",
+              F_C("destination", l->s->o.destination), F_INT("lane", l->index), F_INT("samples", samples));
+    begin_batch(l);
+    lane_publish_totals(l);
+    l->cursor.now.dropped[DROP_CORRUPT] += samples;
+    cursor_publish(&l->cursor);
+    l->ledger.waiting -= samples;
+    lane_publish_ledger(l);
+}
+
 void spool_lane_seal(struct spool_lane *l)
 {
     struct open_batch *b = l->filling;
@@ -225,10 +240,15 @@ void spool_lane_seal(struct spool_lane *l)
                                     .seq = slot->seq,
                                     .protocol = l->protocol,
                                     .compression = l->compression,
+                                    .sealer = l->s->o.sealer,
                                     .read = l->totals.read,
                                     .drops = l->totals.drops};
     struct request *r = request_seal(&l->compressor, &source);
-    CHECK(r != NULL); /* a batch is far below every compressor's limit */
+    CHECK(r != NULL || source.sealer); /* a batch is far below every compressor's limit */
+    if (!r) {
+        drop_filling(l);
+        return;
+    }
     if (b != &l->spare) {
         b->busy = true;
         r->batch = (int)(b - l->batches);
@@ -312,6 +332,7 @@ void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts
         return;
     }
     const struct open_slot *slot = &l->filling->slot;
+    CHECK(l->protocol < SPOOL_PROTOCOL_SEALED || n <= spool_lane_room(l).joinable);
     if (slot->bytes && l->protocol == 1 &&
         ((uint64_t)slot->samples + counts->samples > max_samples(l) || slot->bytes + n > l->s->o.max_raw_bytes))
         split_before(l, n);
@@ -368,7 +389,8 @@ void spool_lane_group_add(struct spool_lane *l, size_t n, const struct spool_cou
                                     .last_ms = counts->last_ms,
                                     .sealed_ms = clock_wall_ms(),
                                     .protocol = l->protocol,
-                                    .compression = l->compression};
+                                    .compression = l->compression,
+                                    .sealer = l->s->o.sealer};
     struct request *r = request_seal(&l->compressor, &source);
     CHECK(r != NULL);
     spool_hold_memory(l->s, (int64_t)request_memory(r));

@@ -49,6 +49,16 @@ static struct request *request_new(void)
     return r;
 }
 
+static enum err make_body(struct compressor *c, const struct request_source *s, struct record_header *h,
+                          struct buf *out)
+{
+    if (s->raw.n > RECORD_RAW_MAX)
+        return ERR_LIMIT;
+    h->compression = s->sealer || s->protocol >= SPOOL_PROTOCOL_SEALED ? COMPRESS_NONE : s->compression;
+    return s->sealer ? s->sealer->seal(s->sealer, c, s->raw, out)
+                     : compress_encode(c, (enum compression)h->compression, s->raw, out);
+}
+
 struct request *request_seal(struct compressor *c, const struct request_source *s)
 {
     struct request *r = request_new();
@@ -59,7 +69,6 @@ struct request *request_seal(struct compressor *c, const struct request_source *
                                 .samples = s->samples,
                                 .raw_bytes = (uint32_t)s->raw.n,
                                 .protocol = s->protocol,
-                                .compression = s->compression,
                                 .first_ms = s->first_ms,
                                 .last_ms = s->last_ms,
                                 .sealed_ms = s->sealed_ms,
@@ -70,7 +79,7 @@ struct request *request_seal(struct compressor *c, const struct request_source *
     memset(r->image.p, 0, sizeof(*h));
     memcpy(r->image.p + sizeof(*h), s->borders, borders);
     r->image.n = sizeof(*h) + borders;
-    if (s->raw.n > RECORD_RAW_MAX || compress_encode(c, s->compression, s->raw, &r->image)) {
+    if (make_body(c, s, h, &r->image)) {
         request_free(r);
         return NULL;
     }

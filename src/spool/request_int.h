@@ -35,10 +35,12 @@ struct request_source {
     uint64_t seq;
     uint32_t protocol;
     enum compression compression;
-    uint64_t read; /* the lane's totals */
+    const struct spool_sealer *sealer; /* in place of compression; NULL: none */
+    uint64_t read;                     /* the lane's totals */
     struct commit_drops drops;
 };
-/* Compresses. NULL when the message is beyond the compressor's limits. */
+/* Compresses, or has it sealed. NULL when the message is beyond the compressor's limits, or not what the sealer takes.
+ */
 struct request *request_seal(struct compressor *c, const struct request_source *s);
 /* seq, group fields and totals of the header may be changed until the request is handed over; then this is called. */
 void request_finish(struct request *r);

@@ -44,10 +44,26 @@ enum {
 const char *spool_reason_name(enum spool_reason r)
 {
     static const char *const names[DROP_REASONS] = {
-        "relabel",         "unsendable", "histogram", "type", "no_baseline", "not_newer", "not_finite", "undeclared", "refused",
-        "maybe_delivered", "too_old",    "age",       "cap",  "memory",      "crash",     "corrupt",    "stop",       "too_new",
-        "expired"};
+        "relabel", "unsendable",      "histogram", "type", "no_baseline", "not_newer", "not_finite", "undeclared",
+        "refused", "maybe_delivered", "too_old",   "age",  "cap",         "memory",    "crash",      "corrupt",
+        "stop",    "too_new",         "expired"};
     return (unsigned)r < DROP_REASONS ? names[r] : "unknown";
+}
+
+const char *spool_protocol_name(uint32_t protocol)
+{
+    switch (protocol) {
+    case 1:
+        return "remote write 1.0";
+    case 2:
+        return "remote write 2.0";
+    case 16:
+        return "CloudWatch Logs";
+    case 17:
+        return "CloudWatch metrics";
+    default:
+        return "an unknown protocol";
+    }
 }
 
 void lane_name(uint32_t lane, char out[LANE_NAME_SIZE])
@@ -301,8 +317,18 @@ static enum err meta_number(struct str line, const char *key, uint64_t want, con
                     directory, key, STR_ARGS(value), (unsigned long long)want);
 }
 
-enum err meta_read(const char *directory, struct diag *d)
+static void meta_protocol(struct str line, uint32_t *protocol)
 {
+    struct str name, value;
+    uint64_t n;
+    if (str_cut(line, ' ', &name, &value) && str_eq(name, STR("protocol")) && num_parse_u64(value, &n) == OK &&
+        n <= UINT32_MAX)
+        *protocol = (uint32_t)n;
+}
+
+enum err meta_read(const char *directory, uint32_t *protocol, struct diag *d)
+{
+    *protocol = 0;
     AUTO_BUF path = {0}, text = {0};
     buf_printf(&path, "%s/meta", directory);
     struct diag local = {0};
@@ -323,6 +349,7 @@ enum err meta_read(const char *directory, struct diag *d)
     while (rest.n) {
         str_cut(rest, '\n', &line, &rest);
         version = version || str_starts(line, STR("version "));
+        meta_protocol(line, protocol);
         e = meta_number(line, "version", SPOOL_VERSION, directory, d);
         if (!e)
             e = meta_number(line, "lanes", LANES, directory, d);
@@ -340,6 +367,18 @@ static enum err meta_write(const struct spool *s, struct diag *d)
     return file_replace(path.p, buf_view(&text), d);
 }
 
+/* Remote write's are understood by each other; CloudWatch's by nobody else. */
+static enum err check_protocol(const struct spool *s, uint32_t found, struct diag *d)
+{
+    uint32_t wanted = s->o.protocol;
+    if (found == wanted || (found < SPOOL_PROTOCOL_SEALED && wanted < SPOOL_PROTOCOL_SEALED))
+        return OK;
+    return diag_set(d, ERR_UNSUPPORTED,
+                    "spool %s holds requests for %s, and %s is to be sent from it: each needs a directory of its own "
+                    "(--spool.path)",
+                    s->o.directory, spool_protocol_name(found), spool_protocol_name(wanted));
+}
+
 static enum err open_directory(struct spool *s, struct diag *d)
 {
     const char *path = s->o.directory;
@@ -352,9 +391,12 @@ static enum err open_directory(struct spool *s, struct diag *d)
     e = lock_take(path, s->dir, &s->lock, d);
     if (e)
         return e;
-    e = meta_read(path, d);
+    uint32_t protocol;
+    e = meta_read(path, &protocol, d);
     if (e == ERR_NOT_FOUND)
         e = meta_write(s, d);
+    else if (!e)
+        e = check_protocol(s, protocol, d);
     s->network = on_network(s->dir);
     if (s->network)
         log_warn(s->o.log,
@@ -402,8 +444,12 @@ static enum err find_lane(struct spool *s, uint32_t lane, struct compressor *c, 
     int dir = openat(s->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return errno == ENOENT ? OK : diag_errno(d, ERR_IO, errno, "open %s/%s", s->o.directory, name);
-    struct found_options o = {
-        .disk = &s->disk, .lane = lane, .boot_id = s->boot_id, .compression = s->o.compression, .compressor = c};
+    struct found_options o = {.disk = &s->disk,
+                              .lane = lane,
+                              .boot_id = s->boot_id,
+                              .compression = s->o.compression,
+                              .sealer = s->o.sealer,
+                              .compressor = c};
     struct lane_found *f = NEW(struct lane_found);
     struct diag local = {0};
     enum err e = lane_find(f, &o, dir, &local);

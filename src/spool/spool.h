@@ -37,24 +37,30 @@ struct spool_budget {
 };
 
 /* How an open batch becomes the body of a request, in place of compression alone: a body of another form than what
- * scrapes append (a JSON document around records put in order). Pure: the same bytes in give the same bytes out, in this
- * process and the next. */
+ * scrapes append (a JSON document around records put in order). Pure: the same bytes in give the same bytes out, in
+ * this process and the next. */
 struct spool_sealer {
-    /* Appends the body as it is kept and handed out (spool_request.compression is COMPRESS_NONE then). ERR_CORRUPT: raw is
-     * not what our encoder writes. */
+    /* Appends the body as it is kept and handed out (spool_request.compression is COMPRESS_NONE then; raw_bytes and
+     * borders stay those of raw). ERR_CORRUPT: raw is not what our encoder writes; its samples are dropped{corrupt}. */
     enum err (*seal)(const struct spool_sealer *self, struct compressor *c, struct str raw, struct buf *out);
 };
+
+/* Requests of this protocol and above have bodies that a sealer makes, and are CloudWatch's: a directory holds either
+ * those of one such number, or remote write's. */
+enum { SPOOL_PROTOCOL_SEALED = 16 };
+const char *spool_protocol_name(uint32_t protocol); /* in words: "remote write 1.0", "CloudWatch Logs" ... */
 
 struct spool_options {
     const char *directory;   /* of this sink; made when absent. Unused in memory mode */
     const char *destination; /* for messages: the sink's name */
     enum spool_mode mode;
-    enum compression compression; /* of new requests */
+    enum compression compression;      /* of new requests */
     const struct spool_sealer *sealer; /* in place of compression; outlives the spool. NULL: none */
-    uint32_t protocol;            /* what the bytes are; kept in segment headers: 1 = remote write 1.0, 2 = 2.0 */
-    uint32_t max_samples;         /* seals at this many samples, at a scrape's border */
-    size_t max_raw_bytes;         /* seals at this many raw bytes: 1 MiB */
-    uint32_t seal_after_ms;       /* batch_send_deadline, since the first scrape of the open batch */
+    uint32_t protocol;                 /* what the bytes are; kept in segment headers: 1 = remote write 1.0, 2 = 2.0,
+                                          16 = CloudWatch Logs, 17 = CloudWatch metrics */
+    uint32_t max_samples;              /* seals at this many samples, at a scrape's border */
+    size_t max_raw_bytes;              /* seals at this many raw bytes: 1 MiB */
+    uint32_t seal_after_ms;            /* batch_send_deadline, since the first scrape of the open batch */
     struct spool_budget *budget;
     struct io_thread *io;
     struct log *log;
@@ -100,7 +106,13 @@ struct spool_counts {
 };
 /* Makes the first n bytes of the room part of the open batch, as one scrape (a border), by one release store. n may
  * be 0: the counts alone. Seals by itself when max_samples or max_raw_bytes is reached. Bytes of protocol 1 that would
- * exceed a limit move to a fresh batch; those of others refer to what is in front of them, and stay. */
+ * exceed a limit move to a fresh batch; those of others refer to what is in front of them, and stay.
+ *
+ * From SPOOL_PROTOCOL_SEALED on a batch begins with a header that its first commit wrote (room.samples == 0: this is
+ * the first), and every other commit is complete in itself. Their sink decides where a batch ends, by spool_lane_seal
+ * before it asks for room: when it is another place's, and when what it is going to commit is not within room.joinable
+ * (CHECKed here) or would exceed a limit of its own. So a commit's bytes are never taken elsewhere behind its back;
+ * only that the batch is full *after* a commit, or its deadline, seals it by itself: ask for room again each time. */
 void spool_lane_commit(struct spool_lane *l, size_t n, const struct spool_counts *counts);
 /* Closes the open batch (nothing when it is empty): it becomes a request, and the room is that of a fresh one. */
 void spool_lane_seal(struct spool_lane *l);

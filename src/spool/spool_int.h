@@ -65,8 +65,8 @@ bool spool_log_allow(struct spool *s, uint32_t *suppressed);
 /* ---- shared with inspect: a directory without a struct spool ---- */
 
 void read_boot_id(char out[BOOT_ID_SIZE]);
-/* ERR_NOT_FOUND: no meta, so this is no spool (or a new one). */
-enum err meta_read(const char *directory, struct diag *d) MUST_USE;
+/* ERR_NOT_FOUND: no meta, so this is no spool (or a new one). *protocol: what it was made for; 0: it does not say. */
+enum err meta_read(const char *directory, uint32_t *protocol, struct diag *d) MUST_USE;
 /* Takes the lock; ERR_EXISTS: another process has it. *fd stays open. */
 enum err lock_take(const char *directory, int dir, int *fd, struct diag *d) MUST_USE;
 

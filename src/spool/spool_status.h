@@ -9,9 +9,9 @@
 /* Why samples were dropped: the label `reason`. */
 enum spool_reason {
     /* Told with a commit. */
-    DROP_RELABEL,    /* write_relabel_configs */
-    DROP_UNSENDABLE, /* series whose labels are larger than any request */
-    DROP_HISTOGRAM,  /* native histograms that the configuration or the protocol does not send */
+    DROP_RELABEL,     /* write_relabel_configs */
+    DROP_UNSENDABLE,  /* series whose labels are larger than any request */
+    DROP_HISTOGRAM,   /* native histograms that the configuration or the protocol does not send */
     DROP_TYPE,        /* types that the destination's form has no place for, and report series there */
     DROP_NO_BASELINE, /* a counter's first value: the next one is told against it */
     DROP_NOT_NEWER,   /* a counter's value with the time of the one before, or an older one */

@@ -370,8 +370,9 @@ static void a_finished_group_is_counted_by_the_next_start_once(void **state)
     spool_lane_group_begin(l);
     for (uint64_t id = 2; id < 5; id++) {
         scrape_bytes(spool_lane_room(l).p, id, 3000);
-        spool_lane_group_add(
-            l, 3000, &(struct spool_counts){.read = 13, .samples = 10, .dropped[DROP_RELABEL] = 2, .dropped[DROP_UNSENDABLE] = 1});
+        spool_lane_group_add(l, 3000,
+                             &(struct spool_counts){
+                                 .read = 13, .samples = 10, .dropped[DROP_RELABEL] = 2, .dropped[DROP_UNSENDABLE] = 1});
     }
     spool_lane_group_end(l);
     wait_for_segment(f);

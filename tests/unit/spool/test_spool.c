@@ -124,8 +124,12 @@ static void counts_alone_and_dropped_series_are_in_the_ledger(void **state)
     struct spool_lane *l = fixture_lane(f, 0);
     struct spool_counts none = {.read = 9, .dropped[DROP_RELABEL] = 7, .dropped[DROP_UNSENDABLE] = 2};
     spool_lane_commit(l, 0, &none);
-    struct spool_counts some = {
-        .read = 11, .samples = 6, .dropped[DROP_RELABEL] = 4, .dropped[DROP_UNSENDABLE] = 1, .first_ms = 5, .last_ms = 9};
+    struct spool_counts some = {.read = 11,
+                                .samples = 6,
+                                .dropped[DROP_RELABEL] = 4,
+                                .dropped[DROP_UNSENDABLE] = 1,
+                                .first_ms = 5,
+                                .last_ms = 9};
     scrape_bytes(spool_lane_room(l).p, 1, 64);
     spool_lane_commit(l, 64, &some);
     struct spool_ledger sum = fixture_balance(f);
