@@ -19,7 +19,13 @@ struct cw_place {
  * the caller counts its samples by cw_lost. */
 struct cw_lane *cw_lane_of(struct cloudwatch *c, const struct cw_place *place);
 uint32_t cw_lane_number(const struct cw_lane *l);
+/* Where the last values of counters are kept; the same as long as c lives, and open until emf_free has returned. */
+struct fold_state *cw_folds(struct cloudwatch *c);
 void cw_lost(struct cloudwatch *c, uint32_t samples);
+/* Names that the service takes: a log group and stream, or a namespace; else ERR_SYNTAX with what is wrong. */
+enum err cw_place_check(enum cloudwatch_kind kind, const struct cw_place *place, struct diag *d) MUST_USE;
+/* Samples that came in and belong to no place: read and dropped, in the ledger of some lane. */
+void cw_drop(struct cloudwatch *c, uint32_t samples, enum spool_reason reason);
 
 /* One log event, or one MetricDatum as JSON text. */
 struct cw_record {
@@ -49,8 +55,8 @@ struct cw_scrape {
 };
 
 /* Makes it part of the place's open request, or of several where one does not hold it: a record is never cut, one that is
- * larger than the service takes (CW_RECORD_MAX) is dropped as unsendable by its samples. Everything of it is in the
- * spool on return. */
+ * larger than the service takes (CW_EVENT_MAX, CW_DATUM_MAX) or empty is dropped as unsendable by its samples, and its
+ * folds hold all the same. Everything of it is in the spool on return. */
 void cw_commit(struct cw_lane *l, const struct cw_place *place, const struct cw_scrape *s);
 
 enum {
@@ -60,6 +66,10 @@ enum {
     CW_EVENT_MAX = 1048576 - 26 - 1024, /* of a message; the rest is for the place's name in the spool */
     CW_REQUEST_MAX = 1000000,       /* PutMetricData, before compression */
     CW_REQUEST_DATA_MAX = 1000,
+    CW_DATUM_MAX = 900000,          /* of one datum's text */
+    CW_SPAN_MAX_MS = 24 * 3600 * 1000, /* PutLogEvents: between the first and the last event */
+    CW_NAME_MAX = 512,              /* of a log group, a stream, a namespace */
+    CW_DOCUMENT_MAX = 8 << 20,      /* of a request, inflated: every byte escaped */
     CW_DATUM_VALUES_MAX = 150,
     CW_DIMENSIONS_MAX = 30,
 };
