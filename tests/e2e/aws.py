@@ -182,7 +182,8 @@ class _TaskHandler(Handler):
             else:
                 self.answer(401, {"code": "Unauthorized", "message": "wrong token"})
         elif self.path == "/v4/id/task":
-            self.answer(200, {"TaskARN": f"arn:aws:ecs:{REGION}:123456789012:task/demo/0123", "Limits": {}})
+            arn = f"arn:aws:ecs:{REGION}:123456789012:task/demo/0123"
+            self.answer(200, {"TaskARN": arn, "Cluster": "demo", "Limits": {}})
         else:
             self.answer(404, "?")
 
