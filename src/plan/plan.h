@@ -263,7 +263,8 @@ struct plan_emf {
     uint32_t n_units;
     struct plan_emf_declaration *declarations; /* none: events without directives */
     uint32_t n_declarations;
-    bool no_directives; /* disable_metric_extraction */
+    uint32_t n_oversized; /* dimension sets with more than 30 names, left out with a warning: `check` fails on them */
+    bool no_directives;   /* disable_metric_extraction */
     /* Ours, off until asked for. */
     bool version_1; /* `_aws` in place of the top-level CloudWatchMetrics */
     enum emf_histograms histograms;
@@ -310,6 +311,7 @@ struct plan_statsd {
 struct plan_emf_input {
     struct str tcp, udp;      /* addresses, "0.0.0.0:25888"; empty: not opened */
     struct str log_group;     /* ours: of events that name none; empty: they are dropped, counted and logged */
+    bool shadow;              /* every event goes to log_group, whatever it names: of a run beside the original */
     struct str log_stream;    /* of events that name none */
     uint32_t line;
 };
