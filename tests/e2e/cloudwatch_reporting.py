@@ -266,3 +266,59 @@ def free_udp_port():
 def drained(agent):
     """Waits until what was read is delivered; the ledger."""
     return until(agent.settled, f"everything is delivered\n{agent.log()[-3000:]}")
+
+
+# ---- golden files: what a scrape of each exposition gives, once its counters have a value before ----
+
+GOLDEN = os.path.join(os.path.dirname(__file__), "golden")
+
+
+def _labels(family, container, job, group=None, **more):
+    shared = {
+        "ClusterName": CLUSTER,
+        "TaskClusterName": CLUSTER,
+        "LaunchType": "FARGATE",
+        "TaskDefinitionFamily": family,
+        "TaskGroup": group or f"family:{family}",
+        "TaskRevision": "1",
+        "TaskId": "TASK",
+        "instance": "ADDRESS",
+    }
+    return {**shared, "container_name": container, "job": job, **more}
+
+
+REPLACED = {"TaskId": "TASK", "instance": "ADDRESS", "StartedBy": "ecs-svc/DEPLOYMENT"}
+LABELS = {  # of each target
+    "javajmx": _labels(
+        "ecs-tomcat-jmx", "tomcat", STREAMS["javajmx"], ECS_PROMETHEUS_EXPORTER_PORT="9404", Java_EMF_Metrics="true"
+    ),
+    "nginx": _labels(
+        "nginx-sample",
+        "nginx-prometheus-exporter",
+        STREAMS["nginx"],
+        group="service:nginx-service",
+        ServiceName="nginx-service",
+        StartedBy="ecs-svc/DEPLOYMENT",
+    ),
+    "envoy": _labels("DEMO-ColorTeller-white", "envoy", STREAMS["envoy"]),
+    "memcached": _labels(
+        "memcached-prometheus-demo-fargate", "memcached-exporter-0", STREAMS["memcached"], app_x="memcached_exporter"
+    ),
+    "redis": _labels(
+        "redis-prometheus-demo-fargate",
+        "redis-exporter-0",
+        STREAMS["redis"],
+        app_x="redis_exporter",
+        ECS_PROMETHEUS_EXPORTER_PORT="9121",
+    ),
+}
+
+
+def golden(kind):
+    """The events of one scrape, time, task and address replaced."""
+    with open(os.path.join(GOLDEN, f"emf_{kind}.json")) as f:
+        return json.load(f)
+
+
+def shipped_rules():
+    return json.loads(read_exposition("agent.json"))["logs"]["metrics_collected"]["prometheus"]["emf_processor"]

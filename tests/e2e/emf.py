@@ -405,7 +405,7 @@ def as_set(of):
     """Events in an order of their own, each as text: for comparing and for golden files. Directives and the metrics in them too."""
 
     def tidy(event):
-        event = json.loads(json.dumps(event))
+        event = json.loads(json.dumps(event), parse_int=float)
         at = event.get("_aws", event)
         for directive in at.get("CloudWatchMetrics", []):
             directive["Metrics"].sort(key=lambda m: m["Name"])

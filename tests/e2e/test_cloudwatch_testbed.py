@@ -17,7 +17,8 @@ import cloudwatch_limits as limits
 import emf
 from aws import KEY, REGION
 from cloudwatch_limits import CheckingProxy, Rejected
-from cloudwatch_reporting import emulator, go_float, java_double, moved, read_exposition  # noqa: F401 - a fixture
+from cloudwatch_reporting import LABELS, go_float, golden, java_double, moved, read_exposition, shipped_rules
+from cloudwatch_reporting import emulator  # noqa: F401 - a fixture
 
 NOW_MS = int(time.time() * 1000)
 
@@ -406,3 +407,11 @@ def test_counters_of_a_page_move_evenly(name):
         assert (step > 0) == (kind in ("counter", "summary", "histogram")), samples[0]
         steps += step > 0
     assert steps > 2
+
+
+@pytest.mark.parametrize("kind", sorted(LABELS))
+def test_golden_files(kind):
+    """The second implementation gives them: what is in them was read by a person."""
+    text = read_exposition(f"{kind}.txt")
+    events = emf.expected(moved(text, 4), moved(text, 5), LABELS[kind], emf.Rules(shipped_rules()))
+    assert emf.as_set(events) == emf.as_set(golden(kind))
