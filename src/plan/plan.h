@@ -311,7 +311,7 @@ struct plan_statsd {
 struct plan_emf_input {
     struct str tcp, udp;      /* addresses, "0.0.0.0:25888"; empty: not opened */
     struct str log_group;     /* ours: of events that name none; empty: they are dropped, counted and logged */
-    bool shadow;              /* every event goes to log_group, whatever it names: of a run beside the original */
+    struct str shadow_group;  /* ours: in the place of the group that an event names; empty: none */
     struct str log_stream;    /* of events that name none */
     uint32_t line;
 };

@@ -190,7 +190,7 @@ static void route(struct emf_input *e, enum transport from, struct str text)
         drop(e, TOO_LONG, 1, name, "");
         return;
     }
-    if (!group.n || e->config->shadow)
+    if (!group.n)
         group = e->config->log_group;
     if (!group.n) {
         drop(e, NO_GROUP, 1, name, "");
@@ -202,6 +202,8 @@ static void route(struct emf_input *e, enum transport from, struct str text)
         drop(e, BAD_GROUP, 1, name, shown.p);
         return;
     }
+    if (e->config->shadow_group.n)
+        group = e->config->shadow_group;
     pass_on(e, from, group, stream.n ? stream : e->config->log_stream, text);
 }
 

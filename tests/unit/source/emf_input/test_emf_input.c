@@ -254,11 +254,11 @@ static void test_own_group(void **state)
     world_until(s->loop, s->n == 2);
     assert_str_c(buf_view(&s->got), "emf/default|own|{\"a\":1}\nx|own|" V0 "\n");
     struct plan_emf_input shadow = config;
-    shadow.shadow = true;
+    shadow.shadow_group = STR("beside");
     assert_int_equal(emf_input_update(s->input, s->plan, &shadow, &d), OK);
     datagram(s, V1);
     world_until(s->loop, s->n == 3);
-    assert_true(str_ends(buf_view(&s->got), STR("emf/default|s|" V1 "\n")));
+    assert_true(str_ends(buf_view(&s->got), STR("beside|s|" V1 "\n")));
     emf_input_flush(s->input);
     assert_int_equal(emf_input_update(s->input, s->plan, &s->config, &d), OK);
 }
