@@ -84,6 +84,8 @@ struct aws_answer {
     struct str body;          /* valid during done */
     struct str code, message; /* of an error answer: "ThrottlingException", without namespace and URL */
     bool throttled;           /* the last error was one */
+    bool connected;           /* no answer (status 0): the request may have got to the other side all the same */
+    uint64_t retry_after_ms;  /* Retry-After of an error answer; 0: none */
     uint32_t attempts;
     struct diag diag; /* err != OK: what, where, and what AWS said; for logs and pages */
 };

@@ -44,6 +44,7 @@ struct aws_calls_from {
     struct str region; /* may be empty: then calls without an endpoint of their own fail and say so */
     struct str
         endpoint; /* of the configuration (aws_config.endpoint); replaces that of every service but STS and SSO */
+    bool dual_stack; /* of the configuration, beside environment and profile */
     /* A key of the session's profile ("use_fips_endpoint"); empty when absent. */
     struct str (*profile)(void *ctx, const char *key);
     /* A key of a block in the section that the profile's `services` names ("cloudwatch_logs", "endpoint_url"). */

@@ -88,6 +88,7 @@ enum err aws_calls_new(const struct aws_calls_from *from, struct aws_calls **out
         free(calls);
         return err;
     }
+    calls->settings.dual_stack |= from->dual_stack;
     keep(calls, &calls->settings.ca_bundle);
     calls->outside = (struct http_options){.tls.ca_file = calls->settings.ca_bundle, .proxy_from_environment = true};
     calls->direct = (struct http_options){.tls.ca_file = calls->settings.ca_bundle};
@@ -585,6 +586,7 @@ static void read_error(struct running *r, const struct http_response *response)
     a->code = e.code;
     a->message = e.message;
     a->body = buf_view(&r->answer);
+    a->retry_after_ms = http_retry_after_ms(response->retry_after, clock_wall_ms());
     r->throttled = aws_error_is_throttling(r->call->service, e.code, response->status);
     a->err = err_of(e.code, response->status, r->throttled);
     diag_reset(&a->diag);
@@ -647,6 +649,8 @@ static void on_response(struct http_request *request, const struct http_response
 
     r->peer = NULL;
     r->outcome.status = response->status;
+    r->outcome.connected = response->err == OK || response->connected;
+    r->outcome.retry_after_ms = 0;
     if (aws_client_give(r->client, peer))
         peer = NULL;
     if (response->err)

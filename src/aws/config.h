@@ -23,6 +23,7 @@ struct aws_config {
     struct str endpoint;               /* of the service itself, a URL; beats the environment's */
     struct str service;                /* the name signed for, of remote write: "aps" when empty */
     bool use_fips_sts_endpoint;
+    bool dual_stack; /* as AWS_USE_DUALSTACK_ENDPOINT=true */
 };
 
 #endif

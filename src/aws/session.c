@@ -366,6 +366,7 @@ static enum err open_calls(struct aws_session_full *s, struct session_files *fil
         .skews = s->base.aws->skews,
         .region = s->region,
         .endpoint = s->config.endpoint,
+        .dual_stack = s->config.dual_stack,
         .profile = of_profile,
         .profile_service = of_service,
         .refused = on_refused_by_calls,
@@ -535,7 +536,8 @@ bool session_is_of(const struct aws_session_full *s, const struct aws_config *c)
            str_eq(own->access_key, c->access_key) && str_eq(own->secret_key, c->secret_key) &&
            str_eq(own->role_arn, c->role_arn) && str_eq(own->external_id, c->external_id) &&
            str_eq(own->role_session_name, c->role_session_name) && str_eq(own->endpoint, c->endpoint) &&
-           own->use_fips_sts_endpoint == c->use_fips_sts_endpoint && same_tags(own, c);
+           own->use_fips_sts_endpoint == c->use_fips_sts_endpoint && own->dual_stack == c->dual_stack &&
+           same_tags(own, c);
 }
 
 static struct counter *count_refreshes(struct aws *a, struct str result)

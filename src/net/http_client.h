@@ -106,6 +106,9 @@ void http_cancel(struct http_peer *p, struct http_request *r);
 
 /* Splits an absolute URL; for pages, checks and Host headers. */
 enum err http_url_parse(struct str url, struct http_url *out, struct diag *d) MUST_USE;
+/* Of Retry-After (RFC 9110, 10.2.3: seconds, or a date): milliseconds from now, at most an hour; 0 when it is absent,
+ * malformed or not in the future. */
+uint64_t http_retry_after_ms(struct str header, int64_t wall_ms);
 /* Percent-encoding as Go's url.QueryEscape. */
 void http_query_escape(struct buf *out, struct str s);
 

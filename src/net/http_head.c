@@ -14,7 +14,10 @@
  */
 #include "net/http_head.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/num.h"
+#include "net/http_client.h"
 
 static bool is_digit(char c)
 {
@@ -142,4 +145,24 @@ bool http_head_has_token(const struct http_head *h, struct str name, struct str 
         } while (rest.n);
     }
     return false;
+}
+
+enum { RETRY_AFTER_MAX_MS = 3600 * 1000 };
+
+uint64_t http_retry_after_ms(struct str header, int64_t wall_ms)
+{
+    struct str s = str_trim(header);
+    int64_t v;
+    int64_t wait_ms;
+    if (s.n == 0)
+        return 0;
+    if (num_parse_i64(s, &v) == OK)
+        wait_ms = v > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : v * 1000;
+    else if (clock_parse_http(s, &v))
+        wait_ms = v - wall_ms;
+    else
+        return 0;
+    if (wait_ms <= 0)
+        return 0;
+    return wait_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : (uint64_t)wait_ms;
 }

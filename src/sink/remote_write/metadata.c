@@ -118,7 +118,7 @@ static void metadata_done(struct http_request *http, const struct http_response 
         return;
     counter_histogram_observe(rw->count.duration, (double)(clock_mono_ns() - m->started_ns) / 1e9);
     if (answer == ANSWER_RETRY) {
-        uint64_t asked_for = r->err ? 0 : retry_after_ms(r->retry_after, clock_wall_ms());
+        uint64_t asked_for = r->err ? 0 : http_retry_after_ms(r->retry_after, clock_wall_ms());
         m->attempt++;
         log_failure(m, r, "sent again");
         timer_start(rw->loop, &m->timer,

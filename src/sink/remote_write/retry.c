@@ -17,16 +17,12 @@
  *
  * Waiting is exponential between min_backoff and max_backoff, each wait at random between half and all of the base,
  * so that lanes and tasks that failed together do not come back together. Retry-After (RFC 9110, 10.2.3: seconds or
- * a date) goes before; the wait after it starts from twice that, capped, as in the original. Beyond an hour it is
- * taken for an hour.
+ * a date; net/http_client.h) goes before; the wait after it starts from twice that, capped, as in the original.
  */
 #include "sink/remote_write/retry_int.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/num.h"
-
-#define RETRY_AFTER_MAX_MS (3600 * 1000)
 
 enum answer answer_of(const struct http_response *r, const struct plan_queue *q)
 {
@@ -90,25 +86,7 @@ bool answer_refuses_signature(const struct http_response *r)
     return false;
 }
 
-/* ---- Retry-After ------------------------------------------------------------------------------------------------- */
-
-uint64_t retry_after_ms(struct str header, int64_t wall_ms)
-{
-    struct str s = str_trim(header);
-    int64_t v;
-    int64_t wait_ms;
-    if (s.n == 0)
-        return 0;
-    if (num_parse_i64(s, &v) == OK)
-        wait_ms = v > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : v * 1000;
-    else if (clock_parse_http(s, &v))
-        wait_ms = v - wall_ms;
-    else
-        return 0;
-    if (wait_ms <= 0)
-        return 0;
-    return wait_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : (uint64_t)wait_ms;
-}
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 uint64_t retry_wait_ms(uint64_t *backoff_ms, const struct plan_queue *q, uint64_t asked_for_ms, uint64_t random)
 {

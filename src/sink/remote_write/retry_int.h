@@ -30,8 +30,6 @@ struct written answer_written(const struct http_response *r);
 /* A signature or its credentials were refused: by status, or by the words of a 400 as AWS has them. */
 bool answer_refuses_signature(const struct http_response *r);
 
-/* Milliseconds from now, at most an hour; 0 when the header is absent, malformed or not in the future. */
-uint64_t retry_after_ms(struct str header, int64_t wall_ms);
 /* The wait before the next attempt; *backoff_ms (0 at first) becomes the base of the one after it. */
 uint64_t retry_wait_ms(uint64_t *backoff_ms, const struct plan_queue *q, uint64_t asked_for_ms, uint64_t random);
 

@@ -422,7 +422,7 @@ static void answer_retry(struct lane *l, const struct http_response *response)
         l->unsure |= !l->split;
         l->part_unsure |= l->split;
     }
-    uint64_t asked_for = response->err ? 0 : retry_after_ms(response->retry_after, clock_wall_ms());
+    uint64_t asked_for = response->err ? 0 : http_retry_after_ms(response->retry_after, clock_wall_ms());
     uint64_t wait = retry_wait_ms(&l->backoff_ms, &rw->config->queue, asked_for, remote_write_random(rw));
     l->attempt++;
     log_retry(l, wait);

@@ -34,9 +34,9 @@ static void retry_after(void **state)
         {"Sun, 0x Nov 1994 08:50:37 GMT", 0},
     };
     for (size_t i = 0; i < COUNT_OF(t); i++)
-        assert_int_equal(retry_after_ms(str_c(t[i].header), NOW), t[i].want_ms);
-    assert_int_equal(retry_after_ms(STR("Thu, 29 Feb 2024 00:00:10 GMT"), 1709164800000), 10000);
-    assert_int_equal(retry_after_ms(STR("Fri, 01 Mar 2024 00:00:00 GMT"), 1709251190000), 10000);
+        assert_int_equal(http_retry_after_ms(str_c(t[i].header), NOW), t[i].want_ms);
+    assert_int_equal(http_retry_after_ms(STR("Thu, 29 Feb 2024 00:00:10 GMT"), 1709164800000), 10000);
+    assert_int_equal(http_retry_after_ms(STR("Fri, 01 Mar 2024 00:00:00 GMT"), 1709251190000), 10000);
 }
 
 static void waits_grow_and_are_bounded(void **state)
