@@ -7,6 +7,8 @@
  *   ecs_service_discovery       tasks, definitions, services where patterns are given, hosts (discover/ecs_agent.c)
  *   cloudmap_sd                 lists and instances, or DiscoverInstances (discover/cloudmap_client.c)
  *   ecs_task_sd                 nothing
+ *   CloudWatch Logs             groups, streams, events, retention where it is set (sink/cloudwatch/)
+ *   PutMetricData               in its namespaces (sink/cloudwatch/)
  *
  *   whose keys (task, profile, access key) -- sts:AssumeRole --> role -- the calls themselves
  *
@@ -283,6 +285,63 @@ static void add_scrape(struct collection *c, const struct plan_scrape *job)
         note(c, arena_printf(c->a, "job \"%.*s\": ecs_task_sd_configs needs no permission", STR_ARGS(job->job_name)));
 }
 
+/* ---- CloudWatch ---- */
+
+/* A group's name with every {placeholder} as "*". */
+static struct str any_for_placeholders(struct collection *c, struct str name)
+{
+    struct str rest = name, head, hidden;
+    AUTO_BUF out = {0};
+
+    while (str_cut(rest, '{', &head, &rest)) {
+        buf_str(&out, head);
+        buf_char(&out, '*');
+        if (!str_cut(rest, '}', &hidden, &rest))
+            rest = STR("");
+    }
+    buf_str(&out, head);
+    return str_dup(c->a, buf_view(&out));
+}
+
+/* The form with ":*" behind it is the one that IAM compares all of these actions with: a group's streams are below it.
+ */
+static void add_log_group(struct collection *c, const struct asker *k, struct str group, bool retention)
+{
+    struct str arn = str_c(arena_printf(c->a, "arn:%.*s:logs:%.*s:%.*s:log-group:%.*s:*", STR_ARGS(k->partition),
+                                        STR_ARGS(k->region), STR_ARGS(k->account), STR_ARGS(group)));
+
+    allow(c, k, IAM_CREATE_LOG_GROUP, arn, STR_NONE);
+    allow(c, k, IAM_CREATE_LOG_STREAM, arn, STR_NONE);
+    allow(c, k, IAM_PUT_LOG_EVENTS, arn, STR_NONE);
+    if (retention)
+        allow(c, k, IAM_PUT_RETENTION, arn, STR_NONE);
+}
+
+static void add_logs(struct collection *c, const struct plan *plan, const struct plan_cloudwatch *w)
+{
+    struct asker k = asker_of(c, &w->aws, STR(""));
+    const struct plan_emf_input *input = plan->emf_input;
+
+    if (w->emf)
+        add_log_group(c, &k, any_for_placeholders(c, w->emf->log_group), w->retention_days > 0);
+    if (!input)
+        return;
+    add_log_group(c, &k, input->shadow_group.n ? input->shadow_group : STR("*"), w->retention_days > 0);
+    if (!input->shadow_group.n)
+        note(c, "the events of emf name their log groups themselves: put the groups that you have in the place of "
+                "log-group:*");
+}
+
+static void add_metrics(struct collection *c, const struct plan *plan, const struct plan_cloudwatch *w)
+{
+    struct asker k = asker_of(c, &w->aws, STR(""));
+
+    if (w->emf)
+        allow(c, &k, IAM_PUT_METRIC_DATA, STR_NONE, w->emf->name_space);
+    if (plan->statsd)
+        allow(c, &k, IAM_PUT_METRIC_DATA, STR_NONE, w->name_space);
+}
+
 /* ---- documents ---- */
 
 static void finish(struct collection *c)
@@ -315,6 +374,12 @@ void iam_of_plan(const struct plan *plan, const struct iam_options *o, struct ar
         add_scrape(&c, &plan->scrapes[i]);
     if (plan->ecs_agent)
         add_agent(&c, plan->ecs_agent);
+    for (uint32_t i = 0; i < plan->n_cloudwatch; i++) {
+        if (plan->cloudwatch[i].kind == CLOUDWATCH_LOGS)
+            add_logs(&c, plan, &plan->cloudwatch[i]);
+        else
+            add_metrics(&c, plan, &plan->cloudwatch[i]);
+    }
     finish(&c);
 }
 

@@ -20,6 +20,7 @@
 #define CLUSTER   "ecs:cluster", "ArnLike"
 #define REGION    "ec2:Region", "StringEquals"
 #define NAMESPACE "servicediscovery:NamespaceName", "StringEquals"
+#define METRICS_IN "cloudwatch:namespace", "StringEquals"
 
 const struct iam_fact iam_facts[IAM_ACTIONS] = {
     /* Amazon Managed Service for Prometheus */
@@ -44,6 +45,12 @@ const struct iam_fact iam_facts[IAM_ACTIONS] = {
     [IAM_LIST_INSTANCES] = {"servicediscovery:ListInstances", "CloudMapInstances", false, NULL, NULL},
     [IAM_DISCOVER_INSTANCES] = {"servicediscovery:DiscoverInstances", "CloudMapInstances", false, NAMESPACE},
     [IAM_DISCOVER_REVISION] = {"servicediscovery:DiscoverInstancesRevision", "CloudMapInstances", false, NAMESPACE},
+    /* Amazon CloudWatch Logs, Amazon CloudWatch */
+    [IAM_CREATE_LOG_GROUP] = {"logs:CreateLogGroup", "Logs", false, NULL, NULL},
+    [IAM_CREATE_LOG_STREAM] = {"logs:CreateLogStream", "Logs", false, NULL, NULL},
+    [IAM_PUT_LOG_EVENTS] = {"logs:PutLogEvents", "Logs", false, NULL, NULL},
+    [IAM_PUT_RETENTION] = {"logs:PutRetentionPolicy", "Logs", false, NULL, NULL},
+    [IAM_PUT_METRIC_DATA] = {"cloudwatch:PutMetricData", "Metrics", true, METRICS_IN},
     /* AWS Systems Manager, AWS Security Token Service */
     [IAM_GET_PARAMETER] = {"ssm:GetParameter", "Parameters", false, NULL, NULL},
     [IAM_ASSUME_ROLE] = {"sts:AssumeRole", "AssumeRole", false, NULL, NULL},
