@@ -3,18 +3,25 @@
  * A cursor over the bytes and a stack of open arrays and objects; no recursion. The grammar is strict: no comments, no
  * trailing commas, no leading zeros, nothing after the value. Two things follow Go's encoding/json rather than the
  * strictest reading, since the files and answers read here were made for it: of a repeated key the last stands, and
- * bytes that are not UTF-8 as well as lone surrogates become U+FFFD. Error texts are of that library's kind.
+ * bytes that are not UTF-8 as well as lone surrogates become U+FFFD. Error texts begin as that library's do; behind them
+ * stand what was expected there and the key before it, since the missing comma that people look for is at that key:
+ *
+ *   2:2: json: invalid character '"' after object key:value pair: expected ',' or '}' behind the value of "region"
  *
  * Positions count lines and characters from 1 and are counted behind the cursor, from the last place that was
  * asked for, so that the whole text is counted once.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "base/quote.h"
 #include "wire/tree_int.h"
 
 struct frame {
     struct node *node, **tail;
+    const struct node *last; /* of its children, the last one that is complete */
     struct tree_weight weight;
 };
 
@@ -50,16 +57,47 @@ static enum err fail(struct reader *r, enum err code, const unsigned char *at, c
     return diag_at(r->diag, code, r->name, (int)r->line, (int)r->col, "json: %s", text);
 }
 
+enum { MAX_KEY_SHOWN = 64 };
+
+/* The key of the member that was read last, or of what the open array or object stands under; empty when there is none.
+ */
+static struct str last_key(const struct reader *r)
+{
+    for (uint32_t i = r->depth; i > 0; i--) {
+        const struct frame *f = &r->frames[i - 1];
+        if (f->node->kind == NODE_MAPPING && f->last)
+            return f->last->key;
+        if (f->node->key.n)
+            return f->node->key;
+    }
+    return STR("");
+}
+
+static enum err unexpected_for(struct reader *r, const char *where, const char *expected, struct str key)
+{
+    AUTO_BUF hint = {0};
+    char what[32];
+
+    if (expected)
+        buf_printf(&hint, ": expected %s", expected);
+    if (expected && key.n) {
+        buf_c(&hint, " ");
+        buf_quote(&hint, str_from(key.p, key.n < MAX_KEY_SHOWN ? key.n : MAX_KEY_SHOWN));
+    }
+    if (r->p == r->end)
+        snprintf(what, sizeof(what), "unexpected end of JSON input");
+    else if (*r->p >= ' ' && *r->p < 127)
+        snprintf(what, sizeof(what), "invalid character '%c' ", *r->p);
+    else
+        snprintf(what, sizeof(what), "invalid byte 0x%02x ", *r->p);
+    count_to(r, r->p);
+    return diag_at(r->diag, ERR_SYNTAX, r->name, (int)r->line, (int)r->col, "json: %s%s%s", what,
+                   r->p == r->end ? "" : where, hint.n ? hint.p : "");
+}
+
 static enum err unexpected(struct reader *r, const char *where)
 {
-    if (r->p == r->end)
-        return fail(r, ERR_SYNTAX, r->p, "unexpected end of JSON input");
-    count_to(r, r->p);
-    if (*r->p >= ' ' && *r->p < 127)
-        return diag_at(r->diag, ERR_SYNTAX, r->name, (int)r->line, (int)r->col, "json: invalid character '%c' %s",
-                       *r->p, where);
-    return diag_at(r->diag, ERR_SYNTAX, r->name, (int)r->line, (int)r->col, "json: invalid byte 0x%02x %s", *r->p,
-                   where);
+    return unexpected_for(r, where, NULL, STR_NONE);
 }
 
 static void skip_space(struct reader *r)
@@ -229,6 +267,22 @@ static enum err read_word(struct reader *r, const char *word)
 
 /* ---- values ---- */
 
+/* Where a value should begin. */
+static enum err no_value(struct reader *r)
+{
+    const struct frame *f = r->depth > 0 ? &r->frames[r->depth - 1] : NULL;
+    bool comment = r->p < r->end && (*r->p == '/' || *r->p == '#');
+    bool closed = f && f->node->kind == NODE_SEQUENCE && r->p < r->end && *r->p == ']';
+    const char *expected = comment  ? "a value (JSON has no comments)"
+                           : closed ? "a value (no comma may stand at the end)"
+                                    : "a value";
+    struct str key = f && f->node->kind == NODE_MAPPING ? r->key : last_key(r);
+    AUTO_BUF b = {0};
+
+    buf_printf(&b, "%s%s", expected, key.n ? ", after" : "");
+    return unexpected_for(r, "looking for beginning of value", b.p, key);
+}
+
 static enum err read_scalar(struct reader *r, struct node *n)
 {
     switch (*r->p) {
@@ -252,17 +306,46 @@ static enum err read_scalar(struct reader *r, struct node *n)
         return read_word(r, "null");
     default:
         if (*r->p != '-' && (*r->p < '0' || *r->p > '9'))
-            return unexpected(r, "looking for beginning of value");
+            return no_value(r);
         n->kind = NODE_NUMBER;
         return read_number(r, &n->text);
     }
+}
+
+/* Where a key should begin: behind '{', or behind a comma. */
+static enum err no_key(struct reader *r)
+{
+    bool comment = r->p < r->end && (*r->p == '/' || *r->p == '#');
+    bool behind_comma = r->frames[r->depth - 1].node->n > 0;
+    bool closed = behind_comma && r->p < r->end && *r->p == '}';
+    const char *expected = comment        ? "a key in double quotes (JSON has no comments)"
+                           : closed       ? "a key behind the comma (no comma may stand at the end)"
+                           : behind_comma ? "a key in double quotes behind the comma"
+                                          : "a key in double quotes, or '}'";
+    struct str key = last_key(r);
+    AUTO_BUF b = {0};
+
+    buf_printf(&b, "%s%s", expected, key.n ? ", after" : "");
+    return unexpected_for(r, "looking for beginning of object key string", b.p, key);
+}
+
+/* Behind a member or an element, where only a comma or the end may stand. */
+static enum err no_comma(struct reader *r, bool object)
+{
+    bool comment = r->p < r->end && (*r->p == '/' || *r->p == '#');
+    struct str key = last_key(r);
+    AUTO_BUF b = {0};
+
+    buf_printf(&b, "',' or '%c'%s%s", object ? '}' : ']', comment ? " (JSON has no comments)" : "",
+               !key.n ? "" : object ? " behind the value of" : " in the list of");
+    return unexpected_for(r, object ? "after object key:value pair" : "after array element", b.p, key);
 }
 
 /* A key and its colon; the cursor stands at the quote. */
 static enum err read_key(struct reader *r)
 {
     if (r->p == r->end || *r->p != '"')
-        return unexpected(r, "looking for beginning of object key string");
+        return no_key(r);
     count_to(r, r->p);
     r->key_line = r->line;
     r->key_col = r->col;
@@ -272,7 +355,7 @@ static enum err read_key(struct reader *r)
         return err;
     skip_space(r);
     if (r->p == r->end || *r->p != ':')
-        return unexpected(r, "after object key");
+        return unexpected_for(r, "after object key", "':' behind", r->key);
     r->p++;
     return OK;
 }
@@ -283,6 +366,7 @@ static enum err put(struct reader *r, struct node *n, struct tree_weight w)
     enum err err = tree_weight_add(&f->weight, w, r->diag, r->name, n->line, n->col);
     *f->tail = n;
     f->tail = &n->next;
+    f->last = n;
     f->node->n++;
     return err;
 }
@@ -302,7 +386,7 @@ static enum err read_value(struct reader *r, struct node **out)
 {
     skip_space(r);
     if (r->p == r->end)
-        return unexpected(r, "");
+        return no_value(r);
     count_to(r, r->p);
     struct node *n = ARENA_NEW(r->arena, struct node);
     n->line = r->line;
@@ -343,7 +427,7 @@ static enum err step(struct reader *r)
         return close_frame(r);
     if (f->node->n > 0) {
         if (r->p == r->end || *r->p != ',')
-            return unexpected(r, object ? "after object key:value pair" : "after array element");
+            return no_comma(r, object);
         r->p++;
         skip_space(r);
     }
