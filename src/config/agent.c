@@ -1,225 +1,247 @@
-/* agent: the CloudWatch agent's JSON, as far as discovery goes.
+/* agent: the CloudWatch agent's JSON to a plan.
  *
- *   {"agent": {...}, "logs": {"metrics_collected": {"prometheus": {"ecs_service_discovery": {...}}}}}
+ *   agent    region, role, host name, debug                        open: any other key is taken
+ *   logs     force_flush_interval, credentials ...                 closed
+ *     metrics_collected                                            open, told
+ *       prometheus   the file, emf_processor, ecs_service_discovery     pipeline 0 -> plan.cloudwatch
+ *       emf          finished events from outside                  plan.emf_input -> plan.cloudwatch
+ *   metrics  namespace, credentials ...                            closed
+ *     metrics_collected
+ *       statsd       plan.statsd -> plan.cloudwatch
+ *       prometheus   pipeline 1 -> plan.remote_writes              with metrics_destinations.amp
  *
- * Several sources (files of a directory, or a variable) make one configuration, as the agent merges them: the sections
- * down to `prometheus` key by key, what is below as a whole: where two sources have the same key they must say the
- * same. An unknown key at the top is passed over as the agent does it, with a warning; `agent` is an open object;
- * `logs` and `prometheus` are closed.
+ * Sources are parsed, merged (agent_merge.c) and read by the tables here into a draft: the places of all values. Then
+ * each part is compiled by a file of its own. The tables are the agent's schema: types, limits and what is closed; a
+ * section that leadline does not do is an error by name that says how to run without it; a key that changes nothing
+ * (how the agent logs about itself, what it tells AWS of its use) is taken.
  *
- * What the agent does and this leadline does not is an error that names the key: scraping, delivery to CloudWatch, and
- * every other section. `agent` is taken whole, since nothing in it changes what is found: roles in it are those of
- * delivery, discovery uses the task's own.
+ * With errors the compilation goes on, so that all of them are told at once; the plan then goes.
  *
- * One tree per source, all in one arena until the plan is made. The thread that loads the configuration.
+ * Blocking, since Prometheus files are read: at start, or on the control thread at a reload. One tree per source, all
+ * in one arena until the plan is made.
  */
 #include "base/mem.h"
 #include "config/agent_int.h"
 
-enum { MAX_SECONDS = 172800, MAX_ONCE = 8 };
+#define D struct agent_draft
 
-#define NOT_HERE "leadline cloudwatch-agent finds targets and writes sd_result_file, and does nothing else yet"
+/* ---- what leadline does not do ---- */
 
-/* A key that may stand in several sources, if they agree. */
-struct once {
-    const char *key, *file;
-    struct node *node;
-};
-
-struct sections {
-    struct agent_surroundings around;
-    struct str cluster_name;
-    bool debug;
-    struct once once[MAX_ONCE];
-    uint32_t n_once;
-};
-
-/* ---- merging ---- */
-
-static bool is_equal(const struct node *x, const struct node *y)
-{
-    const struct node *c, *other;
-
-    if (x->kind != y->kind || x->n != y->n || x->truth != y->truth)
-        return false;
-    if (x->kind == NODE_MAPPING) {
-        for (c = x->first; c; c = c->next) {
-            for (other = y->first; other && !str_eq(other->key, c->key);)
-                other = other->next;
-            if (!other || !is_equal(c, other))
-                return false;
-        }
-        return true;
-    }
-    if (x->kind != NODE_SEQUENCE)
-        return str_eq(x->text, y->text);
-    for (c = x->first, other = y->first; c && other; c = c->next, other = other->next)
-        if (!is_equal(c, other))
-            return false;
-    return true;
-}
-
-/* The node's place among those noted; NULL when another source says something else. */
-static struct once *note(struct agent_reader *a, struct sections *s, const char *key, struct node *n)
-{
-    for (uint32_t i = 0; i < s->n_once; i++) {
-        struct once *o = &s->once[i];
-        if (strcmp(o->key, key) != 0)
-            continue;
-        if (is_equal(o->node, n))
-            return o;
-        reader_error(&a->r, n, ERR_SYNTAX, "Different values are specified for %s: the other is in %s:%u", key, o->file,
-                     o->node->line);
-        return NULL;
-    }
-    CHECK(s->n_once < MAX_ONCE);
-    s->once[s->n_once] = (struct once){key, a->r.file, n};
-    return &s->once[s->n_once++];
-}
-
-static const struct once *noted(const struct sections *s, const char *key)
-{
-    for (uint32_t i = 0; i < s->n_once; i++)
-        if (strcmp(s->once[i].key, key) == 0)
-            return &s->once[i];
-    return NULL;
-}
-
-/* ---- sections ---- */
-
-static void read_discovery(struct agent_reader *a, struct node *n, void *out)
-{
-    note(a, out, "ecs_service_discovery", n);
-}
-
-static void read_cluster_name(struct agent_reader *a, struct node *n, void *out)
-{
-    struct sections *s = out;
-    if (note(a, s, "cluster_name", n))
-        agent_string(a, n, &s->cluster_name);
-}
-
-static void read_region(struct agent_reader *a, struct node *n, void *out)
-{
-    struct sections *s = out;
-    if (note(a, s, "region", n))
-        agent_string(a, n, &s->around.region);
-}
-
-static void read_debug(struct agent_reader *a, struct node *n, void *out)
-{
-    struct sections *s = out;
-    if (note(a, s, "debug", n))
-        agent_bool(a, n, &s->debug);
-}
-
-#define REFUSED(name)                                                                                                  \
+#define ELSEWHERE(what, section)                                                                                       \
+    "it " what ": keep the CloudWatch agent for them with a configuration of its own, and remove " section " here"
+#define REFUSED(key_, text_)                                                                                           \
     {                                                                                                                  \
-        .key = (name), .refused = NOT_HERE                                                                             \
+        .key = (key_), .refused = (text_)                                                                              \
     }
+#define REFUSED_SECTION(key_, text_)                                                                                   \
+    {                                                                                                                  \
+        .key = (key_), .refused = (text_), .object = &opaque                                                           \
+    }
+#define HOST_METRICS(key_)                                                                                             \
+    REFUSED(key_, ELSEWHERE("collects no metrics of hosts and processes", "metrics.metrics_collected." key_))
 
-static const struct agent_key prometheus_keys[] = {
-    {.key = "ecs_service_discovery", .type = AGENT_OBJECT, .read = read_discovery},
-    {.key = "cluster_name", .type = AGENT_STRING, .read = read_cluster_name},
-    REFUSED("prometheus_config_path"),
-    REFUSED("log_group_name"),
-    REFUSED("emf_processor"),
-    REFUSED("disable_metric_extraction"),
-};
-static const struct agent_object prometheus_object = AGENT_OBJECT_OF(prometheus_keys, OTHERS_REFUSED);
+/* A section whose content does not matter. */
+static const struct agent_object opaque = {.others = OTHERS_IGNORED, .merged = true};
 
-/* A section that is null is as one that is not there. */
-static void read_section(struct agent_reader *a, struct node *n, const struct agent_object *object, void *out)
-{
-    if (!reader_is_null(n) && agent_is(a, n, AGENT_OBJECT))
-        agent_read_object(a, n, object, out);
-}
+/* ---- agent ---- */
 
-static void read_prometheus(struct agent_reader *a, struct node *n, void *out)
-{
-    read_section(a, n, &prometheus_object, out);
-}
-
-static const struct agent_key collected_keys[] = {
-    {.key = "prometheus", .read = read_prometheus},
-    REFUSED("emf"),
-    REFUSED("ecs"),
-    REFUSED("kubernetes"),
-    REFUSED("app_signals"),
-    REFUSED("application_signals"),
-    REFUSED("otlp"),
-};
-static const struct agent_object collected_object = AGENT_OBJECT_OF(collected_keys, OTHERS_TOLD);
-
-static void read_collected(struct agent_reader *a, struct node *n, void *out)
-{
-    read_section(a, n, &collected_object, out);
-}
-
-static const struct agent_key logs_keys[] = {
-    {.key = "metrics_collected", .read = read_collected},
-    REFUSED("logs_collected"),
-    REFUSED("force_flush_interval"),
-    REFUSED("endpoint_override"),
-    REFUSED("credentials"),
-    REFUSED("log_stream_name"),
-    REFUSED("concurrency"),
-    REFUSED("service.name"),
-    REFUSED("deployment.environment"),
-};
-static const struct agent_object logs_object = AGENT_OBJECT_OF(logs_keys, OTHERS_REFUSED);
-
-static void read_logs(struct agent_reader *a, struct node *n, void *out)
-{
-    read_section(a, n, &logs_object, out);
-}
-
-static const struct agent_key credentials_keys[] = {
-    {.key = "role_arn", .type = AGENT_STRING, .min = 20, .max = 2048},
-};
-static const struct agent_object credentials_object = AGENT_OBJECT_OF(credentials_keys, OTHERS_REFUSED);
-
-static void read_credentials(struct agent_reader *a, struct node *n, void *out)
-{
-    agent_read_object(a, n, &credentials_object, out);
-}
-
-static void read_dual_stack(struct agent_reader *a, struct node *n, void *out)
-{
-    (void)out;
-    if (n->truth)
-        reader_error(&a->r, n, ERR_UNSUPPORTED,
-                     "use_dualstack_endpoint: not supported by leadline: set AWS_USE_DUALSTACK_ENDPOINT=true instead");
-}
+static const struct agent_key agent_role_keys[] = {AGENT_PLACED(D, "role_arn", AGENT_STRING, 20, 2048, role)};
+static const struct agent_object agent_role = AGENT_OBJECT_OF(agent_role_keys, OTHERS_REFUSED);
 
 static const struct agent_key agent_keys[] = {
-    {.key = "region", .type = AGENT_STRING, .min = 1, .max = 64, .read = read_region},
-    {.key = "credentials", .type = AGENT_OBJECT, .read = read_credentials},
-    {.key = "debug", .type = AGENT_BOOL, .read = read_debug},
-    {.key = "use_dualstack_endpoint", .type = AGENT_BOOL, .read = read_dual_stack},
-    {.key = "metrics_collection_interval", .type = AGENT_INTEGER, .min = 1, .max = MAX_SECONDS},
+    AGENT_PLACED(D, "region", AGENT_STRING, 1, 64, region),
+    {.key = "credentials", .type = AGENT_OBJECT, .object = &agent_role},
+    AGENT_PLACED(D, "debug", AGENT_BOOL, 0, 0, debug),
+    AGENT_PLACED(D, "quiet", AGENT_BOOL, 0, 0, quiet),
+    AGENT_PLACED(D, "omit_hostname", AGENT_BOOL, 0, 0, omit_hostname),
+    AGENT_PLACED(D, "hostname", AGENT_STRING, 0, 0, host_name),
+    AGENT_PLACED(D, "metrics_collection_interval", AGENT_INTEGER, 1, AGENT_SECONDS_MAX, interval),
+    AGENT_PLACED(D, "use_dualstack_endpoint", AGENT_BOOL, 0, 0, dual_stack),
     {.key = "logfile", .type = AGENT_STRING, .min = 0, .max = 4096},
-    {.key = "omit_hostname", .type = AGENT_BOOL},
+    {.key = "aws_sdk_log_level", .type = AGENT_STRING},
+    {.key = "service.name", .type = AGENT_STRING, .min = 1, .max = 255},
+    {.key = "deployment.environment", .type = AGENT_STRING, .min = 1, .max = 259},
 };
-static const struct agent_object agent_object = AGENT_OBJECT_OF(agent_keys, OTHERS_IGNORED);
+static const struct agent_object agent_object = {
+    .keys = agent_keys, .n = COUNT_OF(agent_keys), .others = OTHERS_IGNORED, .merged = true};
 
-static void read_agent(struct agent_reader *a, struct node *n, void *out)
+/* ---- logs ---- */
+
+static const struct agent_key prometheus_keys[] = {
+    AGENT_PLACED(D, "cluster_name", AGENT_STRING, 0, 0, cluster_name),
+    AGENT_PLACED(D, "log_group_name", AGENT_STRING, 0, 0, log_group),
+    AGENT_PLACED(D, "prometheus_config_path", AGENT_STRING, 0, 0, config_path),
+    AGENT_PLACED(D, "emf_processor", AGENT_OBJECT, 0, 0, emf_processor),
+    AGENT_PLACED(D, "ecs_service_discovery", AGENT_OBJECT, 0, 0, discovery),
+    AGENT_PLACED(D, "disable_metric_extraction", AGENT_BOOL, 0, 0, no_extraction),
+};
+static const struct agent_object prometheus_object = {
+    .keys = prometheus_keys, .n = COUNT_OF(prometheus_keys), .others = OTHERS_REFUSED, .merged = true};
+
+static const struct agent_key emf_keys[] = {
+    AGENT_PLACED(D, "service_address", AGENT_STRING, 0, 0, emf_address),
+};
+static const struct agent_object emf_object = AGENT_OBJECT_OF(emf_keys, OTHERS_TOLD);
+
+#define INSIGHTS "it collects no Container Insights: switch them on in the cluster's settings, and remove "
+static const struct agent_key logs_collected_keys[] = {
+    {.key = "prometheus",
+     .type = AGENT_OBJECT,
+     .read = agent_place,
+     .offset = offsetof(D, prometheus),
+     .object = &prometheus_object},
+    {.key = "emf", .type = AGENT_OBJECT, .read = agent_place, .offset = offsetof(D, emf), .object = &emf_object},
+    REFUSED("structuredlog", "the agent itself refuses it; write emf"),
+    REFUSED_SECTION("ecs", INSIGHTS "logs.metrics_collected.ecs here (beside prometheus it breaks that in the agent)"),
+    REFUSED_SECTION("kubernetes", "it runs on ECS; remove logs.metrics_collected.kubernetes here"),
+    REFUSED("app_signals", ELSEWHERE("takes no traces", "logs.metrics_collected.app_signals")),
+    REFUSED("application_signals", ELSEWHERE("takes no traces", "logs.metrics_collected.application_signals")),
+    REFUSED("otlp", "cloudwatch-agent takes no OTLP: keep the CloudWatch agent for it with a configuration of its own, "
+                    "and remove logs.metrics_collected.otlp here"),
+};
+static const struct agent_object logs_collected = {
+    .keys = logs_collected_keys, .n = COUNT_OF(logs_collected_keys), .others = OTHERS_TOLD, .merged = true};
+
+static const struct agent_key logs_role_keys[] = {AGENT_PLACED(D, "role_arn", AGENT_STRING, 20, 2048, logs_role)};
+static const struct agent_object logs_role = AGENT_OBJECT_OF(logs_role_keys, OTHERS_REFUSED);
+
+static const struct agent_key logs_keys[] = {
+    {.key = "metrics_collected",
+     .type = AGENT_OBJECT,
+     .read = agent_place,
+     .offset = offsetof(D, logs_collected),
+     .object = &logs_collected},
+    AGENT_PLACED(D, "force_flush_interval", AGENT_INTEGER, 1, AGENT_SECONDS_MAX, logs_flush),
+    AGENT_PLACED(D, "endpoint_override", AGENT_STRING, 4, 2048, logs_endpoint),
+    {.key = "credentials", .type = AGENT_OBJECT, .object = &logs_role},
+    AGENT_PLACED(D, "log_stream_name", AGENT_STRING, 1, 512, log_stream),
+    {.key = "concurrency", .type = AGENT_INTEGER, .min = 1, .max = UINT32_MAX},
+    REFUSED_SECTION("logs_collected", ELSEWHERE("does not collect log files", "logs.logs_collected")),
+    {.key = "service.name", .type = AGENT_STRING, .min = 1, .max = 255},
+    {.key = "deployment.environment", .type = AGENT_STRING, .min = 1, .max = 259},
+};
+static const struct agent_object logs_object = {
+    .keys = logs_keys, .n = COUNT_OF(logs_keys), .others = OTHERS_REFUSED, .merged = true};
+
+/* ---- metrics ---- */
+
+static const struct agent_key statsd_keys[] = {
+    AGENT_PLACED(D, "service_address", AGENT_STRING, 1, 255, statsd_address),
+    AGENT_PLACED(D, "metrics_collection_interval", AGENT_INTEGER, 1, AGENT_SECONDS_MAX, collection),
+    AGENT_PLACED(D, "metrics_aggregation_interval", AGENT_INTEGER, 0, AGENT_SECONDS_MAX, aggregation),
+    AGENT_PLACED(D, "allowed_pending_messages", AGENT_INTEGER, 1, INT32_MAX, pending),
+    AGENT_PLACED(D, "metric_separator", AGENT_STRING, 1, 255, separator),
+    AGENT_PLACED(D, "drop_original_metrics", AGENT_ARRAY, 0, 0, drop_original),
+    {.key = "service.name", .type = AGENT_STRING, .min = 1, .max = 4096},
+    {.key = "deployment.environment", .type = AGENT_STRING, .min = 1, .max = 4096},
+};
+static const struct agent_object statsd_object = AGENT_OBJECT_OF(statsd_keys, OTHERS_REFUSED);
+
+static const struct agent_key amp_prometheus_keys[] = {
+    AGENT_PLACED(D, "prometheus_config_path", AGENT_STRING, 1, 255, amp_config_path),
+};
+static const struct agent_object amp_prometheus = AGENT_OBJECT_OF(amp_prometheus_keys, OTHERS_REFUSED);
+
+/* The agent wants `measurement` in what it does not know, and ignores it then. */
+static void read_unknown_metrics(struct agent_reader *a, struct node *n, void *out)
 {
-    read_section(a, n, &agent_object, out);
+    (void)out;
+    if (agent_is(a, n, AGENT_OBJECT) && !node_find(n, "measurement"))
+        reader_error(&a->r, n, ERR_SYNTAX, "%.*s: measurement is required", STR_ARGS(n->key));
+}
+
+static const struct agent_key metrics_collected_keys[] = {
+    {.key = "statsd", .type = AGENT_OBJECT, .read = agent_place, .offset = offsetof(D, statsd), .object = &statsd_object},
+    {.key = "prometheus",
+     .type = AGENT_OBJECT,
+     .read = agent_place,
+     .offset = offsetof(D, amp_prometheus),
+     .object = &amp_prometheus},
+    HOST_METRICS("collectd"),
+    HOST_METRICS("cpu"),
+    HOST_METRICS("disk"),
+    HOST_METRICS("diskio"),
+    HOST_METRICS("efa"),
+    HOST_METRICS("ethtool"),
+    HOST_METRICS("jmx"),
+    HOST_METRICS("mem"),
+    HOST_METRICS("net"),
+    HOST_METRICS("netstat"),
+    HOST_METRICS("nvidia_smi"),
+    REFUSED("otlp", "cloudwatch-agent takes no OTLP: keep the CloudWatch agent for it with a configuration of its own, "
+                    "and remove metrics.metrics_collected.otlp here"),
+    HOST_METRICS("processes"),
+    HOST_METRICS("procstat"),
+    HOST_METRICS("swap"),
+};
+static const struct agent_object metrics_collected = {.keys = metrics_collected_keys,
+                                                      .n = COUNT_OF(metrics_collected_keys),
+                                                      .others = OTHERS_TOLD,
+                                                      .merged = true,
+                                                      .read_other = read_unknown_metrics};
+
+static const struct agent_key amp_keys[] = {AGENT_PLACED(D, "workspace_id", AGENT_STRING, 1, 255, workspace)};
+static const struct agent_object amp_object = AGENT_OBJECT_OF(amp_keys, OTHERS_REFUSED);
+static const struct agent_key destination_keys[] = {
+    AGENT_PLACED(D, "cloudwatch", AGENT_ANY, 0, 0, to_cloudwatch),
+    {.key = "amp", .type = AGENT_OBJECT, .read = agent_place, .offset = offsetof(D, amp), .object = &amp_object},
+};
+static const struct agent_object destinations = AGENT_OBJECT_OF(destination_keys, OTHERS_REFUSED);
+
+static const struct agent_key metrics_role_keys[] = {AGENT_PLACED(D, "role_arn", AGENT_STRING, 20, 2048, metrics_role)};
+static const struct agent_object metrics_role = AGENT_OBJECT_OF(metrics_role_keys, OTHERS_REFUSED);
+
+static const struct agent_key metrics_keys[] = {
+    {.key = "metrics_collected",
+     .type = AGENT_OBJECT,
+     .read = agent_place,
+     .offset = offsetof(D, metrics_collected),
+     .object = &metrics_collected},
+    {.key = "metrics_destinations",
+     .type = AGENT_OBJECT,
+     .read = agent_place,
+     .offset = offsetof(D, destinations),
+     .object = &destinations},
+    AGENT_PLACED(D, "namespace", AGENT_STRING, 1, 255, name_space),
+    AGENT_PLACED(D, "force_flush_interval", AGENT_INTEGER, 1, AGENT_SECONDS_MAX, metrics_flush),
+    AGENT_PLACED(D, "endpoint_override", AGENT_STRING, 4, 2048, metrics_endpoint),
+    {.key = "credentials", .type = AGENT_OBJECT, .object = &metrics_role},
+    AGENT_PLACED(D, "aggregation_dimensions", AGENT_ARRAY, 0, 0, rollups),
+    AGENT_PLACED(D, "append_dimensions", AGENT_OBJECT, 0, 0, appended),
+    {.key = "service.name", .type = AGENT_STRING, .min = 1, .max = 4096},
+    {.key = "deployment.environment", .type = AGENT_STRING, .min = 1, .max = 4096},
+};
+static const struct agent_object metrics_object = {
+    .keys = metrics_keys, .n = COUNT_OF(metrics_keys), .others = OTHERS_REFUSED, .merged = true};
+
+/* ---- the sections ---- */
+
+static void warn_csm(struct agent_reader *a, struct node *n, void *out)
+{
+    (void)out;
+    reader_warn(&a->r, n, "csm has no effect: it has already been deprecated in the agent");
 }
 
 static const struct agent_key top_keys[] = {
-    {.key = "agent", .read = read_agent},
-    {.key = "logs", .read = read_logs},
-    REFUSED("metrics"),
-    REFUSED("traces"),
-    REFUSED("opentelemetry"),
+    {.key = "agent", .type = AGENT_OBJECT, .object = &agent_object},
+    {.key = "logs", .type = AGENT_OBJECT, .read = agent_place, .offset = offsetof(D, logs), .object = &logs_object},
+    {.key = "metrics",
+     .type = AGENT_OBJECT,
+     .read = agent_place,
+     .offset = offsetof(D, metrics),
+     .object = &metrics_object},
+    REFUSED_SECTION("traces", ELSEWHERE("takes no traces", "traces")),
+    REFUSED_SECTION("opentelemetry",
+                    "it has no opentelemetry section: scrape by logs.metrics_collected.prometheus, or to AMP by "
+                    "metrics.metrics_collected.prometheus, and remove opentelemetry here"),
+    {.key = "csm", .read = warn_csm},
 };
-static const struct agent_object top_object = AGENT_OBJECT_OF(top_keys, OTHERS_TOLD);
+static const struct agent_object top_object = {
+    .keys = top_keys, .n = COUNT_OF(top_keys), .others = OTHERS_TOLD, .merged = true};
 
 /* ---- the whole ---- */
 
-static void read_source(struct agent_reader *a, const struct config_agent_source *source, struct sections *out)
+static void add_source(struct agent_reader *a, const struct config_agent_source *source, struct node *into)
 {
     struct node *root;
     struct diag d = {0};
@@ -231,21 +253,50 @@ static void read_source(struct agent_reader *a, const struct config_agent_source
     else if (!root)
         reader_error(&a->r, NULL, ERR_SYNTAX, "there is no JSON in it");
     else if (agent_is(a, root, AGENT_OBJECT))
-        agent_read_object(a, root, &top_object, out);
+        agent_merge(a, into, root, &top_object);
+}
+
+/* What the schema wants of an object as a whole. */
+static void check_sections(struct agent_reader *a, const struct agent_draft *d)
+{
+    if (d->logs.node && !node_find(d->logs.node, "metrics_collected") && !node_find(d->logs.node, "logs_collected"))
+        agent_error(a, d->logs, ERR_SYNTAX, "logs: one of logs_collected and metrics_collected is required");
+    if (d->metrics.node && !node_find(d->metrics.node, "metrics_collected"))
+        agent_error(a, d->metrics, ERR_SYNTAX, "metrics: metrics_collected is required");
+    if (d->metrics_collected.node && d->metrics_collected.node->n == 0)
+        agent_error(a, d->metrics_collected, ERR_SYNTAX, "metrics_collected: Must have at least 1 properties");
+    if (d->destinations.node && d->destinations.node->n == 0)
+        agent_error(a, d->destinations, ERR_SYNTAX, "metrics_destinations: Must have at least 1 properties");
+    if (d->amp.node && !node_find(d->amp.node, "workspace_id"))
+        agent_error(a, d->amp, ERR_SYNTAX, "amp: workspace_id is required");
+    if (d->amp_prometheus.node && !node_find(d->amp_prometheus.node, "prometheus_config_path"))
+        agent_error(a, d->amp_prometheus, ERR_SYNTAX, "prometheus: prometheus_config_path is required");
+    if (d->appended.node && d->appended.node->n)
+        agent_error(a, d->appended, ERR_UNSUPPORTED,
+                    "append_dimensions: not supported by leadline: it asks EC2 for no dimensions; remove it here, or "
+                    "keep the CloudWatch agent for these metrics");
 }
 
 static void compile(struct agent_reader *a, const struct config_agent_source *sources, uint32_t n, bool *debug)
 {
-    struct sections s = {0};
+    struct agent_draft d = {0};
+    struct agent_settings s = {0};
+    struct node top = {.kind = NODE_MAPPING, .line = 1, .col = 1, .text = STR(""), .key = STR("")};
 
     for (uint32_t i = 0; i < n; i++)
-        read_source(a, &sources[i], &s);
-    *debug = s.debug;
-    const struct once *discovery = noted(&s, "ecs_service_discovery");
-    if (!discovery)
-        return;
-    a->r.file = discovery->file;
-    agent_discovery_read(a, discovery->node, &s.around);
+        add_source(a, &sources[i], &top);
+    agent_read_object(a, &top, &top_object, &d);
+    a->r.file = n ? sources[0].name : "";
+    check_sections(a, &d);
+    *debug = agent_truth(d.debug, false) && !agent_truth(d.quiet, false);
+    agent_settings_read(a, &d, &s);
+    uint32_t scrapes = agent_logs_prometheus_read(a, &d);
+    if (d.discovery.node)
+        agent_discovery_read(a, d.discovery, s.region);
+    agent_emf_input_read(a, &d, &s);
+    agent_statsd_read(a, &d, &s);
+    agent_amp_read(a, &d, &s);
+    agent_cloudwatch_read(a, &d, &s, scrapes);
 }
 
 enum err config_parse_agent(const struct config_agent_source *sources, uint32_t n, const struct config_agent_options *o,
@@ -253,8 +304,10 @@ enum err config_parse_agent(const struct config_agent_source *sources, uint32_t 
 {
     static const struct config_agent_options none = {0};
     struct agent_reader a = {.r = {.file = "", .dir = ""}, .o = o ? o : &none};
+    struct config_options prometheus = {.agent = true, .check_files = a.o->check_files};
     struct reading reading;
 
+    a.r.options = &prometheus;
     reader_open(&a.r, &reading, errors);
     compile(&a, sources, n, debug);
     return reader_close(&a.r, &reading, out, d);

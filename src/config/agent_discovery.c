@@ -5,9 +5,10 @@
  *   task_definition_list: []          entries: a pattern, ports, and perhaps a container's pattern, path, job
  *   service_name_list_for_tasks: []   the same
  *
- * Patterns are Go's regular expressions, found anywhere in the text. What the agent meets at run time (a pattern that
- * does not compile ends it, a bad frequency leaves it without discovery) is an error of the configuration here, with
- * its position. Ports beyond 65535 pass the agent's check and then match nothing: a warning.
+ * Patterns are Go's regular expressions, found anywhere in the text. What ends the agent at run time (a pattern that
+ * does not compile, a frequency that is not above zero) is an error of the configuration here, with its position. What
+ * leaves it running without discovery (a frequency that is none, no way of finding anything) does the same here, with a
+ * warning. Ports beyond 65535 pass the agent's check and then match nothing: a warning too.
  */
 #include "base/mem.h"
 #include "base/num.h"
@@ -164,26 +165,41 @@ static void read_entries(struct agent_reader *a, const struct node *list, const 
 
 /* ---- the whole ---- */
 
-static void read_frequency(struct agent_reader *a, const struct node *n, struct str text, int64_t *out_ms)
+/* False: there is no discovery. */
+static bool read_frequency(struct agent_reader *a, const struct node *n, struct str text, int64_t *out_ms)
 {
     const struct node *at = node_find(n, "sd_frequency");
     struct diag d = {0};
     int64_t ns;
 
-    if (units_parse_go_duration(text, &ns, &d))
-        reader_error(&a->r, at ? at : n, ERR_SYNTAX, "Invalid ECS service discovery frequency: %s", d.text);
-    else if (ns <= 0)
+    if (units_parse_go_duration(text, &ns, &d)) {
+        reader_warn(&a->r, at ? at : n, "Invalid ECS service discovery frequency: %s: nothing is discovered", d.text);
+        return false;
+    }
+    if (ns <= 0)
         reader_error(&a->r, at ? at : n, ERR_SYNTAX, "Invalid ECS service discovery frequency: %s is not more than 0",
                      reader_quote(&a->r, text));
-    else
-        *out_ms = (ns + NS_PER_MS - 1) / NS_PER_MS;
+    *out_ms = (ns + NS_PER_MS - 1) / NS_PER_MS;
+    return true;
 }
 
-void agent_discovery_read(struct agent_reader *a, struct node *n, const struct agent_surroundings *around)
+/* False: there is no discovery. */
+static bool finds_something(struct agent_reader *a, const struct node *n, const struct plan_ecs_agent_sd *sd)
+{
+    if (sd->by_docker_label || sd->n_definitions || sd->n_services)
+        return true;
+    reader_warn(&a->r, n, "Neither docker label based discovery, nor task definition based discovery, nor service name "
+                          "based discovery is enabled: nothing is discovered");
+    return false;
+}
+
+void agent_discovery_read(struct agent_reader *a, struct agent_at at, struct str region)
 {
     struct draft d = {STR("1m"), STR(""), STR(""), STR("/tmp/cwagent_ecs_auto_sd.yaml"), NULL, NULL, NULL};
     struct plan_ecs_agent_sd *sd = ARENA_NEW(a->r.arena, struct plan_ecs_agent_sd);
+    const struct node *n = at.node;
 
+    a->r.file = at.file;
     sd->port_label = STR("ECS_PROMETHEUS_EXPORTER_PORT");
     sd->metrics_path_label = STR("ECS_PROMETHEUS_METRICS_PATH");
     sd->job_name_label = STR("job");
@@ -193,14 +209,12 @@ void agent_discovery_read(struct agent_reader *a, struct node *n, const struct a
         agent_read_object(a, d.docker_label, &label_object, sd);
     read_entries(a, d.definitions, &definition_object, &sd->definitions, &sd->n_definitions);
     read_entries(a, d.services, &service_object, &sd->services, &sd->n_services);
-    read_frequency(a, n, d.frequency, &sd->frequency_ms);
+    bool works = read_frequency(a, n, d.frequency, &sd->frequency_ms);
     sd->result_file = d.file;
     if (d.file.n == 0)
         reader_error_key(&a->r, n, "sd_result_file", ERR_SYNTAX, "sd_result_file must not be empty");
-    if (!d.docker_label && sd->n_definitions == 0 && sd->n_services == 0)
-        reader_error_key(&a->r, n, NULL, ERR_SYNTAX,
-                         "Neither docker label based discovery, nor task definition based discovery, nor service name "
-                         "based discovery is enabled.");
-    agent_clusters_read(a, n, d.cluster, d.region.n ? d.region : a->o->region.n ? a->o->region : around->region, sd);
-    a->r.plan->ecs_agent = sd;
+    works = finds_something(a, n, sd) && works;
+    agent_clusters_read(a, n, d.cluster, d.region.n ? d.region : a->o->region.n ? a->o->region : region, sd);
+    if (works)
+        a->r.plan->ecs_agent = sd;
 }

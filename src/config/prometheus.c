@@ -12,6 +12,9 @@
  * The errors of a file are sorted by position; those of included files follow. A plan comes out only if there is none.
  * External labels are expanded from the environment here, once: a reload expands them again.
  *
+ * A file that the CloudWatch agent's configuration names is read the same way into that configuration's plan; where it
+ * says something that is not about scraping, there is a warning.
+ *
  * Blocking (files are read): at start, or on the control thread at a reload. The tree lives in an arena of this call,
  * all that the plan keeps is copied into the plan's.
  */
@@ -179,7 +182,10 @@ static void read_global(struct reader *r, struct node *n, bool has_jobs, struct 
             d.g.n_protocols = scrape_protocols_read(r, d.protocols, "global config", d.g.protocols);
         if (has_jobs) /* the original looks at it only then */
             check_escaping(r, n, d.g.escaping);
-        read_external(r, d.external, str_eq_c(d.g.validation, "legacy"));
+        if (!r->inside || r->inside->external_labels)
+            read_external(r, d.external, str_eq_c(d.g.validation, "legacy"));
+        else if (d.external)
+            reader_warn(r, d.external, "external_labels has no effect: the agent adds them to nothing on this way");
         if (n->kind == NODE_MAPPING)
             warn_unused(r, n, &d);
     } else {
@@ -405,27 +411,79 @@ static void print_config(struct reader *r, const struct node *root)
     r->plan->config_yaml = b.n ? str_dup(r->arena, buf_view(&b)) : STR("");
 }
 
+/* What is not about scraping, where another program scrapes with the file. */
+static void warn_others(struct reader *r, const struct top *top)
+{
+    const struct server_nodes *s = &top->server;
+    const struct node *const others[] = {top->remote_write, s->storage,    s->otlp,   s->remote_read,
+                                         s->alerting,       s->rule_files, s->runtime};
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (others[i])
+            reader_warn(r, others[i], "%.*s has no effect: the agent scrapes with this file and uses nothing else of it",
+                        STR_ARGS(others[i]->key));
+}
+
 static void compile(struct reader *r, struct node *root)
 {
     struct top top = {0};
     struct global g;
-    struct jobs jobs = {0};
+    struct jobs jobs = {.cap = r->plan->n_scrapes};
     struct includes includes = {0};
     uint32_t before = r->errors->n;
     if (root)
         reader_mapping(r, root, &top_schema, &top);
     read_global(r, top.global, top.scrape_configs || top.scrape_files, &g);
-    server_read(r, &top.server, str_eq_c(g.validation, "legacy"));
+    if (r->inside)
+        warn_others(r, &top);
+    else
+        server_read(r, &top.server, str_eq_c(g.validation, "legacy"));
     read_jobs(r, top.scrape_configs, &g, false, &jobs);
-    remote_writes_read(r, top.remote_write, str_eq_c(g.validation, "legacy"));
+    if (!r->inside)
+        remote_writes_read(r, top.remote_write, str_eq_c(g.validation, "legacy"));
     read_patterns(r, top.scrape_files, &includes);
     sort_errors(r->errors, before);
     include_all(r, &includes, &g, &jobs);
     map_release(&jobs.names);
-    if (r->plan->n_remote_writes == 0)
+    if (!r->inside && r->plan->n_remote_writes == 0)
         reader_warn(r, NULL, "no remote_write: what is scraped is sent nowhere");
-    if (r->errors->n == before)
+    if (!r->inside && r->errors->n == before)
         print_config(r, root);
+}
+
+/* A receiver's configuration of a collector has the Prometheus file under `config`, which the agent takes too. */
+static bool is_wrapped(struct reader *r, const struct node *root)
+{
+    static const char *const keys[] = {"config", "target_allocator"};
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        const struct node *n = root && root->kind == NODE_MAPPING ? node_find(root, keys[i]) : NULL;
+        if (!n)
+            continue;
+        reader_error_key(r, n, NULL, ERR_UNSUPPORTED,
+                         "%s: not supported by leadline: this is a collector's receiver; write the Prometheus file "
+                         "itself, with global and scrape_configs at its top",
+                         keys[i]);
+        return true;
+    }
+    return false;
+}
+
+void prometheus_read_embedded(const struct reader *outer, const struct embedding *inside, struct str text,
+                              const char *name, const char *directory, uint32_t *cap_warnings)
+{
+    struct arena tree = {0};
+    struct reader r = *outer;
+    AUTO_BUF file = {0};
+    struct node *root = NULL;
+    r.file = name;
+    r.dir = text.p ? directory : directory_of(r.arena, name);
+    r.inside = inside;
+    r.tree = &tree;
+    r.shown = NULL;
+    if ((text.p || read_file(&r, &file)) && parse_text(&r, text.p ? text : buf_view(&file), &root) &&
+        !is_wrapped(&r, root))
+        compile(&r, root);
+    *cap_warnings = r.cap_warnings;
+    arena_release(&tree);
 }
 
 /* `path` NULL: parse `text`. */

@@ -90,4 +90,9 @@ void request_headers_read(struct reader *r, struct node *n, struct http_options 
 
 void remote_writes_read(struct reader *r, struct node *list, bool legacy_names);
 
+/* Reads a Prometheus file into the plan of another program's configuration, as far as it is about scraping; errors and
+ * warnings name it. text.p NULL: from the file `name`, whose directory relative paths start from. */
+void prometheus_read_embedded(const struct reader *outer, const struct embedding *inside, struct str text,
+                              const char *name, const char *directory, uint32_t *cap_warnings);
+
 #endif

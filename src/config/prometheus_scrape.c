@@ -146,7 +146,7 @@ static void set_protocols(struct reader *r, struct node *own, const struct globa
 static void set_fallback(struct reader *r, struct node *n, struct plan_scrape *s)
 {
     struct str name;
-    s->fallback_protocol = PROTOCOL_NONE;
+    s->fallback_protocol = r->inside ? PROTOCOL_TEXT_0_0_4 : PROTOCOL_NONE;
     if (!n || !reader_string(r, n, &name) || name.n == 0)
         return;
     int k = find_protocol(name);
@@ -368,7 +368,8 @@ bool scrape_read(struct reader *r, struct node *n, const struct global *g, struc
               .job_name = STR(""),
               .scrape_failure_log_file = STR(""),
               .file = str_dup(r->arena, str_c(r->file)),
-              .line = n->line},
+              .line = n->line,
+              .pipeline = r->inside ? r->inside->pipeline : 0},
         .extra_scrape_metrics = -1,
         .native = -1,
         .always_classic = -1,

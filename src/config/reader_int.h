@@ -26,10 +26,17 @@ struct shown {
     struct shown *next;
 };
 
+/* A Prometheus file that another program's configuration names: it scrapes with it, and uses nothing else of it. */
+struct embedding {
+    uint32_t pipeline;    /* of its scrapes */
+    bool external_labels; /* they become the plan's */
+};
+
 struct reader {
     const char *file; /* for messages */
     const char *dir;  /* what relative paths start from */
     const struct config_options *options;
+    const struct embedding *inside; /* NULL: prometheus.yml of `leadline prometheus` */
     struct plan *plan;
     struct arena *arena; /* the plan's: whatever is read is copied there */
     struct arena *tree;  /* of the tree, gone when the file has been read */

@@ -1,81 +1,10 @@
 /* The CloudWatch agent's JSON: what ecs_service_discovery means, its defaults, and what is refused in which words. */
-#include "unit.h"
+#include "unit/config/told.h"
 
 #include "base/mem.h"
-#include "config/config.h"
 #include "world.h"
 
 #define SD(keys) "{\"logs\": {\"metrics_collected\": {\"prometheus\": {\"ecs_service_discovery\": {" keys "}}}}}"
-
-struct told {
-    struct arena arena;
-    struct config_errors errors;
-    struct plan *plan; /* NULL: refused */
-    bool debug;
-};
-
-static const char *fake_env(const char *name)
-{
-    return strcmp(name, "STAGE") == 0 ? "blue" : NULL;
-}
-
-static const struct config_agent_options in_a_task = {
-    .cluster = STR("own"), .region = STR("eu-west-1"), .getenv = fake_env};
-
-static struct told tell(const char *const *texts, uint32_t n, const struct config_agent_options *o)
-{
-    static const char *const names[] = {"a.json", "b.json", "c.json"};
-    struct config_agent_source sources[3];
-    struct told t = {0};
-    struct diag d = {0};
-
-    for (uint32_t i = 0; i < n; i++)
-        sources[i] = (struct config_agent_source){names[i], str_c(texts[i])};
-    t.errors.arena = &t.arena;
-    enum err err = config_parse_agent(sources, n, o, &t.plan, &t.debug, &t.errors, &d);
-    assert_true((err == OK) == (t.plan != NULL));
-    return t;
-}
-
-static void forget(struct told *t)
-{
-    plan_unref(t->plan);
-    arena_release(&t->arena);
-}
-
-static struct plan *good_with(const char *text, const struct config_agent_options *o)
-{
-    struct told t = tell(&text, 1, o);
-    if (!t.plan)
-        fail_msg("%d:%d: %s", t.errors.v[0].line, t.errors.v[0].col, t.errors.v[0].text);
-    struct plan *plan = plan_ref(t.plan);
-    forget(&t);
-    return plan;
-}
-
-static struct plan *good(const char *text)
-{
-    return good_with(text, &in_a_task);
-}
-
-/* Every error: "line:col: text\n". */
-static void refused(const char *text, const struct config_agent_options *o, enum err code, const char *expected)
-{
-    AUTO_BUF all = {0};
-    struct told t = tell(&text, 1, o);
-    assert_null(t.plan);
-    for (uint32_t i = 0; i < t.errors.n; i++) {
-        buf_printf(&all, "%d:%d: %s\n", t.errors.v[i].line, t.errors.v[i].col, t.errors.v[i].text);
-        assert_int_equal(t.errors.codes[i], code);
-    }
-    assert_string_equal(all.p, expected);
-    forget(&t);
-}
-
-static void bad(const char *text, const char *expected)
-{
-    refused(text, &in_a_task, ERR_SYNTAX, expected);
-}
 
 /* ---- what is read ---- */
 
@@ -130,8 +59,10 @@ static void every_key_is_read(void **state)
     assert_int_equal(d->ports.v[1], 9902);
     assert_str_c(d->metrics_path, "/stats");
     assert_str_c(d->job_name, "mesh");
-    assert_int_equal(p->n_warnings, 1);
-    assert_str_c(p->warnings[0], "a.json:1: sd_metrics_ports: 99999 is beyond 65535: no container has this port");
+    assert_int_equal(p->n_warnings, 2);
+    assert_str_c(p->warnings[0], "a.json:1: there is no prometheus_config_path and no /etc/cwagentconfig/prometheus.yaml: "
+                                 "nothing is scraped, targets are only written to sd_result_file");
+    assert_str_c(p->warnings[1], "a.json:1: sd_metrics_ports: 99999 is beyond 65535: no container has this port");
     assert_int_equal(sd->n_services, 2);
     assert_true(regex_match(sd->services[0].pattern, STR("my-nginx-2")));
     assert_null(sd->services[0].container_pattern);
@@ -150,7 +81,7 @@ static void what_stands_around_it(void **state)
                                &alone);
     assert_str_c(p->ecs_agent->clusters[0].name, "own");
     assert_str_c(p->ecs_agent->clusters[0].aws.region, "us-west-2");
-    assert_int_equal(p->n_warnings, 1);
+    assert_warned(p, "csm has no effect");
     plan_unref(p);
 
     p = good("{\"agent\": {\"debug\": true}}");
@@ -193,11 +124,7 @@ static void errors_have_the_agents_words(void **state)
         "1:94: Additional property \"sd_frequncy\" is not allowed\n");
     bad(SD("\"docker_label\": {}, \"sd_frequency\": 60"),
         "1:110: sd_frequency: Invalid type. Expected: string, given: integer\n");
-    bad(SD("\"docker_label\": null"), "1:90: docker_label: Invalid type. Expected: object, given: null\n"
-                                      "1:48: Neither docker label based discovery, nor task definition based "
-                                      "discovery, nor service name based discovery is enabled.\n");
-    bad(SD("\"docker_label\": {}, \"sd_frequency\": \"often\""),
-        "1:110: Invalid ECS service discovery frequency: time: invalid duration \"often\"\n");
+    bad(SD("\"docker_label\": null"), "1:90: docker_label: Invalid type. Expected: object, given: null\n");
     bad(SD("\"docker_label\": {}, \"sd_frequency\": \"-1m\""),
         "1:110: Invalid ECS service discovery frequency: \"-1m\" is not more than 0\n");
     bad(SD("\"task_definition_list\": [{}]"), "1:99: sd_task_definition_arn_pattern is not defined.\n"
@@ -205,8 +132,6 @@ static void errors_have_the_agents_words(void **state)
     bad(SD("\"service_name_list_for_tasks\": [{\"sd_metrics_ports\": \"1\"}, 5]"),
         "1:106: sd_service_name_pattern is not defined.\n"
         "1:133: Invalid type. Expected: object, given: integer\n");
-    bad(SD(""), "1:48: Neither docker label based discovery, nor task definition based discovery, nor service name "
-                "based discovery is enabled.\n");
     bad("{\"logs\": {\"metrics_collected\": {\"prometheus\": {\"bogus\": 1}}, \"more\": 2}}",
         "1:48: Additional property \"bogus\" is not allowed\n1:62: Additional property \"more\" is not allowed\n");
     bad("{\"agent\": {\"region\": \"\", \"credentials\": {\"role_arn\": \"short\"}}}",
@@ -245,20 +170,79 @@ static void a_pattern_that_does_not_compile(void **state)
         "3:30: sd_container_name_pattern: error parsing regexp: missing closing ): `(`\n");
 }
 
-static void the_rest_of_the_agent_is_named(void **state)
+static void what_leaves_the_agent_without_discovery(void **state)
 {
     (void)state;
-#define WHY                                                                                                            \
-    ": not supported by leadline: leadline cloudwatch-agent finds targets and writes sd_result_file, and does "        \
-    "nothing else yet\n"
-    refused("{\"metrics\": {},\n\"logs\": {\"force_flush_interval\": 5, \"metrics_collected\": {\"emf\": {},\n"
-            "\"prometheus\": {\"prometheus_config_path\": \"env:X\", \"emf_processor\": {}, "
-            "\"ecs_service_discovery\": {\"docker_label\": {}}}}}}",
+    struct plan *p = good(SD("\"docker_label\": {}, \"sd_frequency\": \"often\""));
+    assert_null(p->ecs_agent);
+    assert_warned(p, "a.json:1: Invalid ECS service discovery frequency: time: invalid duration \"often\": nothing is "
+                     "discovered");
+    plan_unref(p);
+    p = good(SD(""));
+    assert_null(p->ecs_agent);
+    assert_warned(p, "Neither docker label based discovery, nor task definition based discovery, nor service name");
+    plan_unref(p);
+}
+
+static void sections_that_are_not_done_are_named(void **state)
+{
+    (void)state;
+    refused("{\"traces\": {},\n\"logs\": {\"logs_collected\": {}, \"metrics_collected\": {\"ecs\": {}, \"otlp\": 1}},\n"
+            "\"metrics\": {\"metrics_collected\": {\"cpu\": {}, \"otlp\": []}}, \"opentelemetry\": {}}",
             &in_a_task, ERR_UNSUPPORTED,
-            "1:13: metrics" WHY "2:34: force_flush_interval" WHY "2:66: emf" WHY "3:42: prometheus_config_path" WHY
-            "3:68: emf_processor" WHY);
-    refused("{\"agent\": {\"use_dualstack_endpoint\": true}}", &in_a_task, ERR_UNSUPPORTED,
-            "1:38: use_dualstack_endpoint: not supported by leadline: set AWS_USE_DUALSTACK_ENDPOINT=true instead\n");
+            "1:12: traces: not supported by leadline: it takes no traces: keep the CloudWatch agent for them with a "
+            "configuration of its own, and remove traces here\n"
+            "2:28: logs_collected: not supported by leadline: it does not collect log files: keep the CloudWatch agent "
+            "for them with a configuration of its own, and remove logs.logs_collected here\n"
+            "2:61: ecs: not supported by leadline: it collects no Container Insights: switch them on in the cluster's "
+            "settings, and remove logs.metrics_collected.ecs here (beside prometheus it breaks that in the agent)\n"
+            "2:73: otlp: not supported by leadline: cloudwatch-agent takes no OTLP: keep the CloudWatch agent for it "
+            "with a configuration of its own, and remove logs.metrics_collected.otlp here\n"
+            "3:42: cpu: not supported by leadline: it collects no metrics of hosts and processes: keep the CloudWatch "
+            "agent for them with a configuration of its own, and remove metrics.metrics_collected.cpu here\n"
+            "3:54: otlp: not supported by leadline: cloudwatch-agent takes no OTLP: keep the CloudWatch agent for it "
+            "with a configuration of its own, and remove metrics.metrics_collected.otlp here\n"
+            "3:77: opentelemetry: not supported by leadline: it has no opentelemetry section: scrape by "
+            "logs.metrics_collected.prometheus, or to AMP by metrics.metrics_collected.prometheus, and remove "
+            "opentelemetry here\n");
+}
+
+static void what_the_schema_wants_of_sections(void **state)
+{
+    (void)state;
+    bad("{\"logs\": {}}", "1:10: logs: one of logs_collected and metrics_collected is required\n");
+    bad("{\"metrics\": {}}", "1:13: metrics: metrics_collected is required\n");
+    bad("{\"metrics\": {\"metrics_collected\": {}, \"metrics_destinations\": {}}}",
+        "1:35: metrics_collected: Must have at least 1 properties\n"
+        "1:63: metrics_destinations: Must have at least 1 properties\n");
+    bad("{\"metrics\": {\"metrics_collected\": {\"mine\": {}}}}", "1:44: mine: measurement is required\n");
+    bad("{\"logs\": 5}", "1:10: logs: Invalid type. Expected: object, given: integer\n");
+    bad("{\"logs\": {\"metrics_collected\": {}, \"force_flush_interval\": 0, \"endpoint_override\": \"x\"}}",
+        "1:60: force_flush_interval: Must be greater than or equal to 1\n"
+        "1:84: endpoint_override: String length must be greater than or equal to 4\n");
+
+    struct plan *p = good("{\"metrics\": {\"metrics_collected\": {\"mine\": {\"measurement\": []}}}, \"other\": 1, "
+                          "\"logs\": {\"metrics_collected\": {\"more\": 1}}, \"traces\": null}");
+    assert_warned(p, "\"mine\" has no effect");
+    assert_warned(p, "\"more\" has no effect");
+    assert_warned(p, "\"other\" has no effect");
+    assert_int_equal(p->n_cloudwatch, 0);
+    plan_unref(p);
+}
+
+static void json_that_is_none(void **state)
+{
+    (void)state;
+    bad("{\"agent\": {\"region\": \"r\"\n \"debug\": true}}",
+        "2:2: json: invalid character '\"' after object key:value pair: expected ',' or '}' behind the value of "
+        "\"region\"\n");
+    bad("{\"agent\": {\"region\": \"r\",}}",
+        "1:26: json: invalid character '}' looking for beginning of object key string: expected a key behind the comma "
+        "(no comma may stand at the end), after \"region\"\n");
+    bad("{\"agent\": {\"region\": \"r\"}",
+        "1:26: json: unexpected end of JSON input: expected ',' or '}' behind the value of \"agent\"\n");
+    bad("{\"agent\": // mine\n {}}", "1:11: json: invalid character '/' looking for beginning of value: expected a "
+                                     "value (JSON has no comments), after \"agent\"\n");
 }
 
 static void outside_a_task_cluster_and_region_are_needed(void **state)
@@ -307,7 +291,7 @@ static void clusters_with_roles(void **state)
     assert_str_c(sd->clusters[0].aws.role_arn, "arn:aws:iam::2:role/r");
     assert_str_c(sd->clusters[0].aws.external_id, "x");
     assert_str_c(sd->clusters[1].aws.region, "eu-west-1");
-    assert_int_equal(p->n_warnings, 1);
+    assert_warned(p, "sd_target_cluster has no effect");
     plan_unref(p);
 }
 
@@ -317,12 +301,13 @@ static void bad_clusters(void **state)
     static const struct {
         const char *list, *want;
     } cases[] = {
-        {"a,,b", "1:3: a cluster needs a name\n"},
-        {"a, a", "1:3: \"a\" is there twice\n"},
-        {"[]", "1:1: there is no cluster in the list\n"},
-        {"[1]", "1:2: Invalid type. Expected: object, given: integer\n"},
-        {"[{\"cluster\": \"a\", \"external_id\": \"x\"}]", "1:2: \"a\": external_id can only be used with role_arn\n"},
-        {"[{\"cluster\": \"a\", \"role\": \"x\"}]", "1:19: Additional property \"role\" is not allowed\n"},
+        {"a,,b", "LEADLINE_ECS_CLUSTERS:1:3: a cluster needs a name\n"},
+        {"a, a", "LEADLINE_ECS_CLUSTERS:1:3: \"a\" is there twice\n"},
+        {"[]", "LEADLINE_ECS_CLUSTERS:1:1: there is no cluster in the list\n"},
+        {"[1]", "LEADLINE_ECS_CLUSTERS:1:2: Invalid type. Expected: object, given: integer\n"},
+        {"[{\"cluster\": \"a\", \"external_id\": \"x\"}]",
+         "LEADLINE_ECS_CLUSTERS:1:2: \"a\": external_id can only be used with role_arn\n"},
+        {"[{\"cluster\": \"a\", \"role\": \"x\"}]", "LEADLINE_ECS_CLUSTERS:1:19: Additional property \"role\" is not allowed\n"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct config_agent_options o = in_clusters(cases[i].list);
@@ -384,7 +369,10 @@ int main(void)
         cmocka_unit_test(errors_have_the_agents_words),
         cmocka_unit_test(ports_are_a_list),
         cmocka_unit_test(a_pattern_that_does_not_compile),
-        cmocka_unit_test(the_rest_of_the_agent_is_named),
+        cmocka_unit_test(what_leaves_the_agent_without_discovery),
+        cmocka_unit_test(sections_that_are_not_done_are_named),
+        cmocka_unit_test(what_the_schema_wants_of_sections),
+        cmocka_unit_test(json_that_is_none),
         cmocka_unit_test(outside_a_task_cluster_and_region_are_needed),
         cmocka_unit_test(clusters_by_name),
         cmocka_unit_test(clusters_with_roles),
