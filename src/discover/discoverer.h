@@ -15,6 +15,7 @@
 struct aws;
 struct http_client;
 struct resolver;
+struct target_feed;
 
 struct discoverer {
     void (*stop)(struct discoverer *self); /* frees it; nothing is reported from then on */
@@ -47,6 +48,7 @@ struct discover_env {
     struct resolver *resolver;     /* of dns_sd: with resolver_use_edns */
     struct aws *aws;               /* of ec2, ecs and cloudmap; NULL: these fail and say so */
     const char *task_metadata_uri; /* of ecs_task: $ECS_CONTAINER_METADATA_URI_V4, or NULL */
+    struct target_feed *feed;      /* of file_sd: taken in the place of the file of its path; NULL: none */
     struct str config;             /* the job's name, for counters and log lines; copied */
     bool after_reload;             /* the consumer still has what a discoverer before this one found */
     struct discover_observer *observer; /* NULL: none */

@@ -13,11 +13,17 @@
  *
  *   msg="ECS_SD_Stats: AWSCLI_ListTasks: 3"
  *
+ * A refresh that failed is said in the agent's words too, at most once a minute, since people have metric filters on
+ * them:
+ *
+ *   msg="E! ECS SD processor: TaskProcessor got error: ..."
+ *
  * Control loop.
  */
 #include "discover/ecs_agent.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -28,7 +34,7 @@
 #include "discover/aws_labels_int.h"
 #include "discover/result_file.h"
 
-enum { HOLD_BACK = 2, SAID_AT_ONCE = 20 };
+enum { HOLD_BACK = 2, SAID_AT_ONCE = 20, SAY_AGAIN_MS = 60 * 1000 };
 
 static const char mechanism[] = "ecs_agent";
 
@@ -73,6 +79,7 @@ struct agent_discoverer {
     bool settled;              /* the targets of all clusters have been told, or waiting for them was given up */
     struct left_out *left_out; /* of the last refresh, by hash */
     uint32_t n_left_out;
+    struct log_limit failures_said;
     struct counter *targets, *skipped, *calls_shown;
     double calls_before[sizeof(counted) / sizeof(counted[0])];
 };
@@ -298,6 +305,36 @@ static void report(struct agent_discoverer *d, const struct ecs_inventory *const
     refresh_partly(&d->refresh, groups_of(d, &found), trouble);
 }
 
+/* The agent's stages, by the calls that each makes; a call is named in what went wrong with it. */
+static const char *stage_of(const struct diag *trouble)
+{
+    static const struct {
+        const char *call, *stage;
+    } stages[] = {
+        {"DescribeTaskDefinition", "TaskDefinitionProcessor"},
+        {"ListServices", "ServiceEndpointDiscoveryProcessor"},
+        {"DescribeServices", "ServiceEndpointDiscoveryProcessor"},
+        {"DescribeContainerInstances", "ContainerInstanceProcessor"},
+        {"DescribeInstances", "ContainerInstanceProcessor"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(stages); i++)
+        if (strstr(trouble->text, stages[i].call))
+            return stages[i].stage;
+    return "TaskProcessor";
+}
+
+static void say_failure(struct agent_discoverer *d, const struct diag *trouble)
+{
+    AUTO_BUF line = {0};
+    uint32_t suppressed;
+
+    if (!log_allow(&d->failures_said, SAY_AGAIN_MS, &suppressed))
+        return;
+    buf_printf(&line, "E! ECS SD processor: %s got error: %s", stage_of(trouble), trouble->text);
+    log_error(d->refresh.env.log, line.p, F_INT("suppressed", suppressed));
+}
+
 static void all_done(struct agent_discoverer *d)
 {
     struct arena scratch = {0};
@@ -306,6 +343,8 @@ static void all_done(struct agent_discoverer *d)
     uint32_t n = inventories_of(d, &scratch, &inventories);
 
     counter_set(d->calls_shown, d->calls);
+    if (trouble)
+        say_failure(d, trouble);
     /* An observer sees one refresh only: what one cluster says is not held back for another. */
     bool hold = n == 0 || (!d->refresh.env.observer && hold_back(d, n));
     if (hold && trouble)

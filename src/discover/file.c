@@ -4,10 +4,15 @@
  *   refresh timer     >-- refresh --> pool thread: glob, read, parse --> back on the loop: keep or replace per file -->
  * report start            /
  *
+ * A file that a discoverer of this process writes (env.feed) is not read: its targets come from there, as soon as it has
+ * reported once, with the labels that the file would give them. Until then the file counts, which may be there from
+ * before; and where there is none, the first report waits for the feed.
+ *
  * A file that cannot be read or parsed keeps its last good groups, is counted and logged; a file that is gone takes its
  * groups along. Events during a refresh lead to exactly one more. Everything but the reading is on the control loop;
  * the job that reads borrows the plan's patterns, which the discoverer keeps alive until the job is back.
  */
+#include <fnmatch.h>
 #include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +22,7 @@
 #include "base/mem.h"
 #include "discover/discoverer.h"
 #include "discover/group_file.h"
+#include "discover/target_feed.h"
 
 enum { FILE_SD_MAX_BYTES = 256 << 20 };
 
@@ -40,6 +46,8 @@ struct file_discoverer {
     struct plan *plan;
     const struct plan_file_sd *config;
     struct target_consumer *consumer;
+    struct target_feed_listener listener;
+    bool fed, reported; /* fed: the feed's path is among ours */
     struct timer timer;
     struct loop_watch **watches; /* one per pattern; NULL where the directory cannot be watched (yet) */
     struct sd_file *files;
@@ -116,14 +124,48 @@ static void drop_file(struct file_discoverer *f, struct sd_file *file)
     *file = f->files[--f->n_files];
 }
 
+/* What the feed says; NULL: the files alone count. */
+static const struct target_groups *fed_groups(const struct file_discoverer *f)
+{
+    return f->fed ? target_feed_groups(f->env.feed) : NULL;
+}
+
+static bool is_fed(const struct file_discoverer *f, const char *path)
+{
+    return fed_groups(f) && strcmp(path, target_feed_path(f->env.feed)) == 0;
+}
+
+/* As group_file_parse would give the n-th of them. */
+static struct target_group fed_group(const struct file_discoverer *f, const struct target_group *g, uint32_t n,
+                                     struct arena *a)
+{
+    const char *path = target_feed_path(f->env.feed);
+    struct target_group copy = target_group_copy(g, a);
+    struct labels_builder b;
+
+    labels_builder_init(&b, a);
+    for (uint32_t i = 0; i < copy.labels.n; i++)
+        labels_builder_set(&b, copy.labels.v[i].name, copy.labels.v[i].value);
+    labels_builder_set(&b, STR("__meta_filepath"), str_dup(a, str_c(path)));
+    copy.labels = labels_builder_labels(&b);
+    copy.source = str_c(arena_printf(a, "%s:%u", path, n));
+    return copy;
+}
+
 static void report(struct file_discoverer *f)
 {
-    struct target_groups *all = target_groups_new();
-    uint32_t n = 0;
+    const struct target_groups *fed = fed_groups(f);
+    uint32_t n = fed ? fed->n : 0;
 
+    if (f->fed && !fed && f->n_files == 0 && !f->reported)
+        return;
+    f->reported = true;
+    struct target_groups *all = target_groups_new();
     for (size_t i = 0; i < f->n_files; i++)
         n += f->files[i].groups ? f->files[i].groups->n : 0;
-    all->groups = ARENA_ARRAY(&all->arena, struct target_group, n);
+    all->groups = ARENA_ARRAY(&all->arena, struct target_group, n + 1);
+    for (uint32_t k = 0; fed && k < fed->n; k++)
+        all->groups[all->n++] = fed_group(f, &fed->groups[k], k, &all->arena);
     for (size_t i = 0; i < f->n_files; i++) {
         const struct target_groups *g = f->files[i].groups;
         for (uint32_t k = 0; g && k < g->n; k++)
@@ -138,6 +180,12 @@ static void report(struct file_discoverer *f)
 
 static void take_result(struct file_discoverer *f, struct read_result *r)
 {
+    if (is_fed(f, r->path)) {
+        if (r->groups)
+            target_groups_free(r->groups);
+        free(r->path);
+        return;
+    }
     struct sd_file *file = find_file(f, r->path);
 
     file->seen = true;
@@ -256,11 +304,32 @@ static void on_directory_change(void *ctx)
     refresh(ctx);
 }
 
+static bool has_path(const struct plan_file_sd *config, const char *path)
+{
+    for (uint32_t i = 0; i < config->n_files; i++)
+        if (strcmp(config->files[i].p, path) == 0 || fnmatch(config->files[i].p, path, FNM_PATHNAME) == 0)
+            return true;
+    return false;
+}
+
+/* The file's own targets go with the first word of the feed. */
+static void on_fed(struct target_feed_listener *self)
+{
+    struct file_discoverer *f = CONTAINER_OF(self, struct file_discoverer, listener);
+
+    for (size_t i = f->n_files; i-- > 0;)
+        if (is_fed(f, f->files[i].path))
+            drop_file(f, &f->files[i]);
+    report(f);
+}
+
 static void stop(struct discoverer *self)
 {
     struct file_discoverer *f = CONTAINER_OF(self, struct file_discoverer, base);
 
     timer_stop(&f->timer);
+    if (f->fed)
+        target_feed_leave(f->env.feed, &f->listener);
     for (uint32_t i = 0; i < f->config->n_files; i++)
         if (f->watches[i])
             loop_watch_close(f->watches[i]);
@@ -292,6 +361,10 @@ struct discoverer *discover_file_new(const struct discover_env *env, struct plan
     f->watches = mem_zalloc(sizeof(struct loop_watch *) * (config->n_files + 1));
     for (uint32_t i = 0; i < config->n_files; i++)
         buf_printf(&f->about, "%s%.*s", i ? ", " : "", STR_ARGS(config->files[i]));
+    f->fed = env->feed && has_path(config, target_feed_path(env->feed));
+    f->listener.changed = on_fed;
+    if (f->fed)
+        target_feed_listen(env->feed, &f->listener);
     watch_directories(f);
     refresh(f);
     return &f->base;

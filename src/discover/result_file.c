@@ -70,7 +70,7 @@ static void done(struct work *w)
 
     f->busy = false;
     if (f->err && log_allow(&f->limit, SAY_AGAIN_MS, &suppressed))
-        log_error(f->log, "a file cannot be written", F_C("file", f->path), F_C("err", f->diag.text),
+        log_warn(f->log, "a file cannot be written", F_C("file", f->path), F_C("err", f->diag.text),
                   F_INT("suppressed", suppressed),
                   F_C("next", "it is tried again; what reads the file sees what was written last"));
     if (f->waiting)

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "discover/discoverer.h"
+#include "discover/target_feed.h"
 #include "unit/discover/recorder.h"
 #include "world.h"
 
@@ -16,6 +17,7 @@ struct bench {
     struct str files[4];
     struct recorder seen;
     struct discoverer *d;
+    struct target_feed *feed; /* NULL: none */
 };
 
 static struct bench open_bench(int64_t refresh_ms, const char *pattern, const char *second)
@@ -34,7 +36,7 @@ static struct bench open_bench(int64_t refresh_ms, const char *pattern, const ch
 
 static void start(struct bench *b)
 {
-    struct discover_env env = {.loop = b->loop, .counters = b->counters, .totals = &b->totals};
+    struct discover_env env = {.loop = b->loop, .counters = b->counters, .totals = &b->totals, .feed = b->feed};
 
     b->config.files = b->files;
     b->d = discover_file_new(&env, b->plan, &b->config, &b->seen.consumer);
@@ -262,6 +264,89 @@ static void test_static_stops_before_its_report(void **state)
     close_bench(&b);
 }
 
+/* ---- what a discoverer of this process finds ---- */
+
+static void feed(struct bench *b, const char *address)
+{
+    struct target_groups *g = target_groups_new();
+    struct labels *target = ARENA_ARRAY(&g->arena, struct labels, 1);
+    struct label *at = ARENA_NEW(&g->arena, struct label), *job = ARENA_NEW(&g->arena, struct label);
+
+    *at = (struct label){STR("__address__"), str_dup(&g->arena, str_c(address))};
+    *job = (struct label){STR("job"), STR("j")};
+    *target = (struct labels){at, 1};
+    g->groups = ARENA_ARRAY(&g->arena, struct target_group, 1);
+    g->groups[g->n++] =
+        (struct target_group){.source = STR("x"), .labels = {job, 1}, .targets = target, .n_targets = 1};
+    target_feed_input(b->feed)->update(target_feed_input(b->feed), g);
+}
+
+static void run_fed(const char *pattern)
+{
+    struct bench b = open_bench(100, pattern, "more.yml");
+
+    b.feed = target_feed_new(world_path(&b.folder, "result.yaml"));
+    world_write(&b.folder, "more.yml", "- targets: [y]\n");
+    world_write(&b.folder, "result.yaml", "- targets: [before]\n");
+    start(&b);
+    world_until(b.loop, recorder_says(&b.seen, "more.yml:0 y\nresult.yaml:0 before\n"));
+    feed(&b, "one:1");
+    assert_true(recorder_says(&b.seen, "more.yml:0 y\nresult.yaml:0 job=j one:1\n"));
+    world_write(&b.folder, "result.yaml", "- targets: [not read any more]\n");
+    world_write(&b.folder, "more.yml", "- targets: [z]\n");
+    world_until(b.loop, recorder_says(&b.seen, "more.yml:0 z\nresult.yaml:0 job=j one:1\n"));
+    assert_int_equal(unlink(world_path(&b.folder, "result.yaml")), 0);
+    int updates = (int)b.seen.updates;
+    world_until(b.loop, (int)b.seen.updates > updates + 1);
+    assert_true(recorder_says(&b.seen, "more.yml:0 z\nresult.yaml:0 job=j one:1\n"));
+    b.d->stop(b.d);
+    b.d = NULL;
+    feed(&b, "nobody:1"); /* listens any more */
+    target_feed_free(b.feed);
+    close_bench(&b);
+}
+
+static void test_a_feed_takes_the_place_of_its_file(void **state)
+{
+    (void)state;
+    run_fed("result.yaml");
+    run_fed("res*.yaml");
+}
+
+static void test_without_files_the_first_word_is_the_feeds(void **state)
+{
+    struct bench b = open_bench(50, "result.yaml", NULL);
+
+    (void)state;
+    b.feed = target_feed_new(world_path(&b.folder, "result.yaml"));
+    start(&b);
+    struct discover_status status = {0};
+    world_until(b.loop, (b.d->status(b.d, &status), status.refreshes >= 3));
+    assert_int_equal(b.seen.updates, 0);
+    feed(&b, "one:1");
+    assert_true(recorder_says(&b.seen, "result.yaml:0 job=j one:1\n"));
+    b.d->stop(b.d);
+    b.d = NULL;
+    target_feed_free(b.feed);
+    close_bench(&b);
+}
+
+static void test_a_feed_of_another_path_is_nothing_to_it(void **state)
+{
+    struct bench b = open_bench(RARELY, "*.json", NULL);
+
+    (void)state;
+    b.feed = target_feed_new(world_path(&b.folder, "result.yaml"));
+    start(&b);
+    world_until(b.loop, b.seen.updates == 1);
+    feed(&b, "one:1");
+    assert_int_equal(b.seen.updates, 1);
+    b.d->stop(b.d);
+    b.d = NULL;
+    target_feed_free(b.feed);
+    close_bench(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +363,9 @@ int main(void)
         cmocka_unit_test(test_stops_while_a_read_is_under_way),
         cmocka_unit_test(test_static_groups_come_once_and_later),
         cmocka_unit_test(test_static_stops_before_its_report),
+        cmocka_unit_test(test_a_feed_takes_the_place_of_its_file),
+        cmocka_unit_test(test_without_files_the_first_word_is_the_feeds),
+        cmocka_unit_test(test_a_feed_of_another_path_is_nothing_to_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
