@@ -40,7 +40,10 @@ struct cloudwatch_options {
 };
 
 /* How batches of this kind become requests: for spool_options. Static, pure. */
-struct spool_sealer *cloudwatch_sealer(enum cloudwatch_kind kind);
+const struct spool_sealer *cloudwatch_sealer(enum cloudwatch_kind kind);
+/* What the spool of such a destination is opened with: sealer, protocol, compression, limits and deadline; the rest of *o
+ * stays as it is. After a reload: spool_set_limits(spool, UINT32_MAX, flush_ms). */
+void cloudwatch_spool_options(const struct plan_cloudwatch *config, struct spool_options *o);
 
 /* Opens the lanes that hold data from before, and starts sending them. */
 enum err cloudwatch_new(const struct cloudwatch_options *o, struct cloudwatch **out, struct diag *d) MUST_USE;
@@ -48,7 +51,7 @@ struct sink *cloudwatch_sink(struct cloudwatch *c);
 struct batch_consumer *cloudwatch_batches(struct cloudwatch *c);       /* NULL: config has no emf */
 struct log_event_consumer *cloudwatch_log_events(struct cloudwatch *c); /* of kind LOGS; else NULL */
 struct datum_consumer *cloudwatch_data(struct cloudwatch *c);           /* of kind METRICS; else NULL */
-/* The same destination under a new plan. */
+/* The same destination under a new plan: of the same kind and hash; emf is there or not, as before. */
 void cloudwatch_update(struct cloudwatch *c, struct plan *plan, const struct plan_cloudwatch *config);
 
 #endif

@@ -69,6 +69,7 @@ enum {
     CW_DATUM_MAX = 900000,          /* of one datum's text */
     CW_SPAN_MAX_MS = 24 * 3600 * 1000, /* PutLogEvents: between the first and the last event */
     CW_NAME_MAX = 512,              /* of a log group, a stream, a namespace */
+    CW_RAW_MAX = CW_BATCH_MAX + 4 + 2 * CW_NAME_MAX, /* of a batch in the spool: its records and their place */
     CW_DOCUMENT_MAX = 8 << 20,      /* of a request, inflated: every byte escaped */
     CW_DATUM_VALUES_MAX = 150,
     CW_DIMENSIONS_MAX = 30,
