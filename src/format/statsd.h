@@ -1,6 +1,6 @@
 /* statsd: one line of the StatsD protocol as the CloudWatch agent reads it (amazon-cloudwatch-agent,
- * plugins/inputs/statsd): DogStatsD tags wherever they stand, tags in the bucket as InfluxDB writes them, several values
- * on a line.
+ * plugins/inputs/statsd): DogStatsD tags wherever they stand, tags in the bucket as InfluxDB writes them, several
+ * values on a line.
  *
  *   name[,tag=value]...:value|type[|@rate][:value|type[|@rate]]...[|#tag:value,tag...]
  *
@@ -35,17 +35,17 @@ enum statsd_fault {
 
 struct statsd_value {
     enum statsd_type type;
-    bool bad_rate; /* there is a rate that cannot be used: the value counts without */
-    bool relative; /* of a gauge: a change to what it is */
-    int64_t count; /* COUNTER: divided by the rate, cut off towards zero */
-    double number; /* GAUGE, TIMING, HISTOGRAM: may be NaN or an infinity */
-    double weight; /* TIMING, HISTOGRAM: 1 / rate; of others 1 */
+    bool bad_rate;   /* there is a rate that cannot be used: the value counts without */
+    bool relative;   /* of a gauge: a change to what it is */
+    int64_t count;   /* COUNTER: divided by the rate, cut off towards zero */
+    double number;   /* GAUGE, TIMING, HISTOGRAM: may be NaN or an infinity */
+    double weight;   /* TIMING, HISTOGRAM: 1 / rate; of others 1 */
     struct str text; /* SET: its member */
 };
 
 /* A line being read. {0} before the first; kept from line to line. */
 struct statsd_line {
-    struct str name;      /* of the metric, as written; may be empty */
+    struct str name;                    /* of the metric, as written; may be empty */
     struct label tags[STATSD_TAGS_MAX]; /* sorted by name, unique; values may be empty */
     uint32_t n_tags;
     enum statsd_fault fault; /* when ERR_SYNTAX was returned */

@@ -5,13 +5,13 @@
  *             ms, h: distinct values with weights           exact sum, count, least and most
  *
  * A metric is a name, its tags, and its type: metric_type is a dimension. Each collection gives counters, gauges and
- * sets one entry in the window, distributions one for each distinct value with its weight cut to a whole count. A window
- * begins at a multiple of the interval of aggregation and carries the time of its first collection. Without aggregation
- * a collection is handed on at once, counters, gauges and sets as a plain value.
+ * sets one entry in the window, distributions one for each distinct value with its weight cut to a whole count. A
+ * window begins at a multiple of the interval of aggregation and carries the time of its first collection. Without
+ * aggregation a collection is handed on at once, counters, gauges and sets as a plain value.
  *
- * Values. What goes out as Values are the centres of the agent's buckets, exp((n + 0.5) ln 1.1), n = floor(ln v / ln 1.1),
- * or what was observed (exact_values). Where the agent refuses negative values, we mirror: the centre of -5 is minus
- * that of 5. The statistics are those of the values as observed.
+ * Values. What goes out as Values are the centres of the agent's buckets, exp((n + 0.5) ln 1.1), n = floor(ln v /
+ * ln 1.1), or what was observed (exact_values). Where the agent refuses negative values, we mirror: the centre of -5 is
+ * minus that of 5. The statistics are those of the values as observed.
  *
  * Bounds. Metrics, keys, members and distinct values are counted as bytes; when these or the number of metrics reach
  * their limit, everything is collected and handed on as it is, and forgotten: nothing is lost, a period has two data
@@ -34,7 +34,7 @@
 #define VALUE_MAX 0x1p360
 
 enum {
-    PENDING_MAX = 4096,   /* distinct values of one distribution between two collections */
+    PENDING_MAX = 4096, /* distinct values of one distribution between two collections */
     IDLE_LEAST_MS = 60000,
     DATA_AT_ONCE = 256,
 };
@@ -70,7 +70,7 @@ struct statsd_state {
     struct map map;
     size_t bytes; /* blocks and tallies */
     struct buf separator, host;
-    struct buf key; /* of the metric being looked for */
+    struct buf key;     /* of the metric being looked for */
     struct arena arena; /* data to be handed on */
     struct datum data[DATA_AT_ONCE];
     uint32_t n_data;
@@ -283,9 +283,7 @@ static struct datum *datum_new(struct statsd_state *s, const struct metric *m)
     if (s->n_data == DATA_AT_ONCE)
         hand_on(s);
     struct datum *d = &s->data[s->n_data++];
-    *d = (struct datum){.name = m->name,
-                        .dimensions = m->dimensions,
-                        .high_resolution = s->o.aggregation_ms < 60000};
+    *d = (struct datum){.name = m->name, .dimensions = m->dimensions, .high_resolution = s->o.aggregation_ms < 60000};
     return d;
 }
 

@@ -18,11 +18,11 @@ enum statsd_loss {
 };
 
 struct statsd_state_options {
-    int64_t aggregation_ms; /* 0: each collection is handed on by itself */
+    int64_t aggregation_ms;     /* 0: each collection is handed on by itself */
     struct str separator, host; /* in the place of '.'; a dimension, or empty. Copied */
     bool exact_values;
-    uint32_t max_metrics;   /* held at once; more make a collection of their own */
-    size_t max_bytes;       /* the same for all memory of what is held, about */
+    uint32_t max_metrics; /* held at once; more make a collection of their own */
+    size_t max_bytes;     /* the same for all memory of what is held, about */
     struct datum_consumer *consumer;
     void (*lost)(void *ctx, enum statsd_loss why, struct str name, uint32_t values);
     void *ctx;
@@ -32,7 +32,8 @@ struct statsd_state *statsd_state_new(const struct statsd_state_options *o);
 void statsd_state_free(struct statsd_state *s); /* what it holds is gone */
 /* One value of a line that came now. False: the limits were reached, and what is held was collected and handed on
  * before. */
-bool statsd_state_add(struct statsd_state *s, const struct statsd_line *l, const struct statsd_value *v, int64_t now_ms);
+bool statsd_state_add(struct statsd_state *s, const struct statsd_line *l, const struct statsd_value *v,
+                      int64_t now_ms);
 /* Ends a collection: counters, gauges and sets begin anew. Without aggregation hands it on. */
 void statsd_state_collect(struct statsd_state *s, int64_t now_ms);
 /* Hands on the windows that have ended by now. */

@@ -126,8 +126,8 @@ static void read_line(struct statsd *s, struct str text)
         counter_inc(s->values);
         if (v.bad_rate)
             dropped(s, STATSD_FINE,
-                    "Error: parsing sample rate, it must be in format like: @0.1, @0.5, etc. Ignoring sample rate", text,
-                    0);
+                    "Error: parsing sample rate, it must be in format like: @0.1, @0.5, etc. Ignoring sample rate",
+                    text, 0);
         if (!statsd_state_add(s->state, &s->line, &v, s->last_ms))
             handed_on_early(s);
     }
@@ -211,7 +211,8 @@ static struct statsd_state *state_for(struct statsd *s, const struct plan_statsd
 
 static void make_counters(struct statsd *s)
 {
-    s->lines = counter_new(s->set, COUNTER_TOTAL, "leadline_statsd_lines_total", "Lines of StatsD that came in.", NULL, 0);
+    s->lines =
+        counter_new(s->set, COUNTER_TOTAL, "leadline_statsd_lines_total", "Lines of StatsD that came in.", NULL, 0);
     s->values = counter_new(s->set, COUNTER_TOTAL, "leadline_statsd_values_total",
                             "Values on lines of StatsD that could be read.", NULL, 0);
     s->early = counter_new(s->set, COUNTER_TOTAL, "leadline_statsd_early_collections_total",

@@ -2,8 +2,8 @@
  *
  * Most of a service's timers have a handful of distinct values between two collections, one has thousands. So entries
  * are an array, searched from the end (the value that came last comes again) as long as it is short; beyond that each
- * entry is in a map too. Keys are the bits of a double, or the hash of a set's member: two members with the same 64 bits
- * count as one, which at a million members happens once in 30 million sets.
+ * entry is in a map too. Keys are the bits of a double, or the hash of a set's member: two members with the same 64
+ * bits count as one, which at a million members happens once in 30 million sets.
  *
  * Clearing keeps up to KEEP entries' room: what is filled again each collection is not allocated again. One thread.
  */

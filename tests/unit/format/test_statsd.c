@@ -202,10 +202,14 @@ static void every_fault_has_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(types_and_values),   cmocka_unit_test(several_values_on_a_line),
-        cmocka_unit_test(faults),             cmocka_unit_test(rates),
-        cmocka_unit_test(tags_anywhere),      cmocka_unit_test(tags_of_the_bucket),
-        cmocka_unit_test(tags_are_limited),   cmocka_unit_test(names_are_left_alone),
+        cmocka_unit_test(types_and_values),
+        cmocka_unit_test(several_values_on_a_line),
+        cmocka_unit_test(faults),
+        cmocka_unit_test(rates),
+        cmocka_unit_test(tags_anywhere),
+        cmocka_unit_test(tags_of_the_bucket),
+        cmocka_unit_test(tags_are_limited),
+        cmocka_unit_test(names_are_left_alone),
         cmocka_unit_test(every_fault_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
