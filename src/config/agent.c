@@ -151,7 +151,11 @@ static void read_unknown_metrics(struct agent_reader *a, struct node *n, void *o
 }
 
 static const struct agent_key metrics_collected_keys[] = {
-    {.key = "statsd", .type = AGENT_OBJECT, .read = agent_place, .offset = offsetof(D, statsd), .object = &statsd_object},
+    {.key = "statsd",
+     .type = AGENT_OBJECT,
+     .read = agent_place,
+     .offset = offsetof(D, statsd),
+     .object = &statsd_object},
     {.key = "prometheus",
      .type = AGENT_OBJECT,
      .read = agent_place,
@@ -292,7 +296,7 @@ static void compile(struct agent_reader *a, const struct config_agent_source *so
     agent_settings_read(a, &d, &s);
     uint32_t scrapes = agent_logs_prometheus_read(a, &d);
     if (d.discovery.node)
-        agent_discovery_read(a, d.discovery, s.region);
+        agent_discovery_read(a, d.discovery, s.region, s.dual_stack);
     agent_emf_input_read(a, &d, &s);
     agent_statsd_read(a, &d, &s);
     agent_amp_read(a, &d, &s);

@@ -175,6 +175,7 @@ static void add_destination(struct agent_reader *a, const struct agent_draft *d,
     w->sigv4->region = s->region;
     w->sigv4->role_arn = agent_text(a, d->role, STR(""));
     w->sigv4->service = STR("aps");
+    w->sigv4->dual_stack = s->dual_stack;
     if (s->amp_labels & AMP_LABELS_AGENT)
         w->write_relabel = agents_labels(a, d->amp.node, s->amp_labels & AMP_LABELS_PROMETHEUS);
     w->hash = identity(w);

@@ -126,14 +126,6 @@ static void check_region(struct agent_reader *a, const struct agent_settings *s)
                     a->o->in_container ? "ec2" : "onPremise");
 }
 
-static void warn_dual_stack(struct agent_reader *a, const struct agent_draft *d, const struct agent_settings *s)
-{
-    if (s->dual_stack && a->r.plan->ecs_agent)
-        agent_warn(a, d->dual_stack,
-                   "use_dualstack_endpoint is about CloudWatch and AMP here; for discovery and STS set "
-                   "AWS_USE_DUALSTACK_ENDPOINT=true");
-}
-
 void agent_cloudwatch_read(struct agent_reader *a, const struct agent_draft *d, const struct agent_settings *s,
                            uint32_t scrapes)
 {
@@ -154,5 +146,4 @@ void agent_cloudwatch_read(struct agent_reader *a, const struct agent_draft *d, 
         read_statsd_data(a, d, s, c);
     }
     check_region(a, s);
-    warn_dual_stack(a, d, s);
 }

@@ -188,12 +188,13 @@ static bool finds_something(struct agent_reader *a, const struct node *n, const 
 {
     if (sd->by_docker_label || sd->n_definitions || sd->n_services)
         return true;
-    reader_warn(&a->r, n, "Neither docker label based discovery, nor task definition based discovery, nor service name "
-                          "based discovery is enabled: nothing is discovered");
+    reader_warn(&a->r, n,
+                "Neither docker label based discovery, nor task definition based discovery, nor service name "
+                "based discovery is enabled: nothing is discovered");
     return false;
 }
 
-void agent_discovery_read(struct agent_reader *a, struct agent_at at, struct str region)
+void agent_discovery_read(struct agent_reader *a, struct agent_at at, struct str region, bool dual_stack)
 {
     struct draft d = {STR("1m"), STR(""), STR(""), STR("/tmp/cwagent_ecs_auto_sd.yaml"), NULL, NULL, NULL};
     struct plan_ecs_agent_sd *sd = ARENA_NEW(a->r.arena, struct plan_ecs_agent_sd);
@@ -215,6 +216,8 @@ void agent_discovery_read(struct agent_reader *a, struct agent_at at, struct str
         reader_error_key(&a->r, n, "sd_result_file", ERR_SYNTAX, "sd_result_file must not be empty");
     works = finds_something(a, n, sd) && works;
     agent_clusters_read(a, n, d.cluster, d.region.n ? d.region : a->o->region.n ? a->o->region : region, sd);
+    for (uint32_t i = 0; i < sd->n_clusters; i++)
+        sd->clusters[i].aws.dual_stack = dual_stack;
     if (works)
         a->r.plan->ecs_agent = sd;
 }

@@ -54,10 +54,10 @@ static const struct agent_object declaration_object = AGENT_OBJECT_OF(declaratio
 /* ---- units ---- */
 
 static const char *const units[] = {
-    "Seconds",          "Microseconds",     "Milliseconds",     "Bytes",          "Kilobytes",       "Megabytes",
-    "Gigabytes",        "Terabytes",        "Bits",             "Kilobits",       "Megabits",        "Gigabits",
-    "Terabits",         "Percent",          "Count",            "Bytes/Second",   "Kilobytes/Second", "Megabytes/Second",
-    "Gigabytes/Second", "Terabytes/Second", "Bits/Second",      "Kilobits/Second", "Megabits/Second", "Gigabits/Second",
+    "Seconds",          "Microseconds",     "Milliseconds", "Bytes",           "Kilobytes",        "Megabytes",
+    "Gigabytes",        "Terabytes",        "Bits",         "Kilobits",        "Megabits",         "Gigabits",
+    "Terabits",         "Percent",          "Count",        "Bytes/Second",    "Kilobytes/Second", "Megabytes/Second",
+    "Gigabytes/Second", "Terabytes/Second", "Bits/Second",  "Kilobits/Second", "Megabits/Second",  "Gigabits/Second",
     "Terabits/Second",  "Count/Second",     "None",
 };
 
@@ -160,7 +160,8 @@ static void read_dimensions(struct agent_reader *a, const struct agent_at *at, c
                             struct plan_emf *e, struct plan_emf_declaration *d)
 {
     if (!at->node || at->node->n == 0) {
-        reader_warn(&a->r, declaration, "a declaration without dimensions makes no metrics, its events are only logged");
+        reader_warn(&a->r, declaration,
+                    "a declaration without dimensions makes no metrics, its events are only logged");
         return;
     }
     if (at->node->n > MAX_SETS) {
@@ -228,7 +229,8 @@ static bool read_declaration(struct agent_reader *a, const struct node *n, struc
         return false;
     agent_read_object(a, n, &declaration_object, &draft);
     if (draft.separator.node)
-        agent_warn(a, draft.separator, "label_separator has no effect: values are joined with ';', as the agent does it");
+        agent_warn(a, draft.separator,
+                   "label_separator has no effect: values are joined with ';', as the agent does it");
     if (is_empty_list(draft.sources) || is_empty_list(draft.selectors)) {
         reader_warn(&a->r, n, "the declaration has no %s and is passed over, as the agent does it",
                     is_empty_list(draft.sources) ? "source_labels" : "metric_selectors");
@@ -264,8 +266,9 @@ static void read_processor(struct agent_reader *a, struct agent_at at, struct pl
     if (e->name_space.n == 0)
         agent_error(a, d.name_space, ERR_SYNTAX, "metric_namespace is empty");
     if (d.dedup.node)
-        agent_warn(a, d.dedup, "metric_declaration_dedup has no effect: equal dimension sets are always merged, as the "
-                               "agent does it");
+        agent_warn(a, d.dedup,
+                   "metric_declaration_dedup has no effect: equal dimension sets are always merged, as the "
+                   "agent does it");
     if (d.units.node)
         read_units(a, d.units.node, e);
     if (d.declarations.node)

@@ -162,7 +162,7 @@ void agent_cloudwatch_read(struct agent_reader *a, const struct agent_draft *d, 
 void agent_amp_read(struct agent_reader *a, const struct agent_draft *d, const struct agent_settings *s);
 
 /* agent_discovery.c: into r.plan->ecs_agent. `region`: of the agent; may be empty. */
-void agent_discovery_read(struct agent_reader *a, struct agent_at at, struct str region);
+void agent_discovery_read(struct agent_reader *a, struct agent_at at, struct str region, bool dual_stack);
 /* agent_clusters.c: by sd_target_cluster and sd_cluster_region (empty: not given) and their defaults, or by
  * LEADLINE_ECS_CLUSTERS. `at`: ecs_service_discovery. */
 void agent_clusters_read(struct agent_reader *a, const struct node *at, struct str cluster, struct str region,

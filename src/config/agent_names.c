@@ -19,8 +19,8 @@ static bool is_group_character(char c)
 }
 
 static const char *const placeholders[] = {
-    "{ClusterName}", "{TaskId}",      "{NodeName}",             "{PodName}",
-    "{ServiceName}", "{ContainerInstanceId}", "{TaskDefinitionFamily}", "{JobName}",
+    "{ClusterName}",          "{TaskId}",  "{NodeName}", "{PodName}", "{ServiceName}", "{ContainerInstanceId}",
+    "{TaskDefinitionFamily}", "{JobName}",
 };
 
 static size_t placeholder_at(struct str s)

@@ -1,5 +1,5 @@
-/* agent_ours: what leadline offers beyond the CloudWatch agent (LEADLINE_* variables and flags of the same meaning), and
- * what follows from the task and the `agent` section: region, host name.
+/* agent_ours: what leadline offers beyond the CloudWatch agent (LEADLINE_* variables and flags of the same meaning),
+ * and what follows from the task and the `agent` section: region, host name.
  *
  * Everything of ours is off until asked for, and its value is checked as strictly as the file's: a mistyped one is an
  * error that names the variable and what it may be.
@@ -49,8 +49,8 @@ static void read_max_metrics(struct agent_reader *a, struct str text, struct age
 /* PutRetentionPolicy takes these only (CloudWatch Logs API reference, retentionInDays). */
 static void read_retention(struct agent_reader *a, struct str text, struct agent_settings *s)
 {
-    static const uint16_t allowed[] = {1,   3,   5,   7,   14,  30,   60,   90,   120,  150,  180, 365,
-                                       400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653};
+    static const uint16_t allowed[] = {1,   3,   5,   7,   14,   30,   60,   90,   120,  150,  180,
+                                       365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653};
     uint64_t v = 0;
 
     if (text.n == 0)
@@ -69,9 +69,10 @@ static void read_retention(struct agent_reader *a, struct str text, struct agent
 static void read_emf(struct agent_reader *a, const struct config_agent_ours *o, struct agent_settings *s)
 {
     static const char *const versions[] = {"0", "1", NULL};
-    static const char *const histograms[] = {
-        [EMF_HISTOGRAMS_NONE] = "none", [EMF_HISTOGRAMS_SUM_COUNT] = "sum_count", [EMF_HISTOGRAMS_BUCKETS] = "buckets",
-        NULL};
+    static const char *const histograms[] = {[EMF_HISTOGRAMS_NONE] = "none",
+                                             [EMF_HISTOGRAMS_SUM_COUNT] = "sum_count",
+                                             [EMF_HISTOGRAMS_BUCKETS] = "buckets",
+                                             NULL};
     static const char *const untyped[] = {"drop", "gauge", NULL};
     static const char *const unselected[] = {"keep", "drop", NULL};
     static const char *const resolutions[] = {"60", "1", NULL};

@@ -4,8 +4,8 @@
  *   file:/etc/x/prometheus.yaml  the same
  *   env:NAME                     the content of a variable
  *
- * The content of a variable stays in memory and is shown nowhere. The agent writes it to a file of its own, the same for
- * both sections that may name one, so that the second overwrites the first; here each section has its own. Relative
+ * The content of a variable stays in memory and is shown nowhere. The agent writes it to a file of its own, the same
+ * for both sections that may name one, so that the second overwrites the first; here each section has its own. Relative
  * paths in it start where that file would be.
  *
  * logs.metrics_collected.prometheus has a default path. Where nothing is there, and no path is given, nothing is
@@ -72,8 +72,7 @@ uint32_t agent_logs_prometheus_read(struct agent_reader *a, const struct agent_d
     if (!d->prometheus.node)
         return 0;
     if (access(DEFAULT_PATH, F_OK) != 0) {
-        agent_warn(a, d->prometheus,
-                   "there is no prometheus_config_path and no " DEFAULT_PATH ": nothing is scraped%s",
+        agent_warn(a, d->prometheus, "there is no prometheus_config_path and no " DEFAULT_PATH ": nothing is scraped%s",
                    d->discovery.node ? ", targets are only written to sd_result_file" : "");
         return 0;
     }

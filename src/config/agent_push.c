@@ -100,10 +100,9 @@ static struct str read_stream(struct agent_reader *a, const struct agent_draft *
     struct str s = agent_text(a, d->log_stream, STR(""));
 
     s = s.n ? fill_stream(a, d->log_stream, s) : default_stream(a);
-    if (s.n == 0)
-        agent_error(a, d->emf, ERR_SYNTAX, "emf: there is no name for the log stream: set logs.log_stream_name");
-    else
-        agent_check_log_stream(a, d->log_stream.node ? d->log_stream : d->emf, s);
+    if (s.n == 0) /* a check far from where it will run */
+        return STR("default");
+    agent_check_log_stream(a, d->log_stream.node ? d->log_stream : d->emf, s);
     return s;
 }
 
@@ -125,12 +124,13 @@ static void read_address(struct agent_reader *a, struct agent_at at, struct plan
                     "tcp://HOST:PORT or udp://HOST:PORT",
                     reader_quote(&a->r, text));
     else if (!split || num_parse_port(port, &number))
-        agent_error(a, at, ERR_SYNTAX, "service_address: %s: invalid service split: write tcp://HOST:PORT or "
-                                       "udp://HOST:PORT, HOST a name or an IPv4 address",
+        agent_error(a, at, ERR_SYNTAX,
+                    "service_address: %s: invalid service split: write tcp://HOST:PORT or "
+                    "udp://HOST:PORT, HOST a name or an IPv4 address",
                     reader_quote(&a->r, text));
     else {
-        const char *address = arena_printf(a->r.arena, "%.*s:%u", host.n ? (int)host.n : 7, host.n ? host.p : "0.0.0.0",
-                                           number);
+        const char *address =
+            arena_printf(a->r.arena, "%.*s:%u", host.n ? (int)host.n : 7, host.n ? host.p : "0.0.0.0", number);
         if (tcp)
             out->tcp = str_c(address);
         else
@@ -157,7 +157,8 @@ void agent_emf_input_read(struct agent_reader *a, const struct agent_draft *d, c
     out->log_stream = read_stream(a, d);
     out->line = agent_line(d->emf);
     if (s->shadow_group.n || s->suffix.n)
-        agent_warn(a, d->emf, "a shadow run: events of EMF input keep the namespaces that they name, so their metrics "
-                              "are counted again");
+        agent_warn(a, d->emf,
+                   "a shadow run: events of EMF input keep the namespaces that they name, so their metrics "
+                   "are counted again");
     a->r.plan->emf_input = out;
 }

@@ -41,40 +41,39 @@ struct config_agent_source {
 
 /* What leadline offers beyond the agent, off until asked for: flags, or LEADLINE_* variables. Empty: not given. */
 struct config_agent_ours {
-    struct str emf_version;            /* LEADLINE_EMF_VERSION: 0 or 1 */
-    struct str emf_histograms;         /* LEADLINE_EMF_HISTOGRAMS: none, sum_count or buckets */
-    struct str emf_untyped;            /* LEADLINE_EMF_UNTYPED: drop or gauge */
-    struct str emf_first_values;       /* LEADLINE_EMF_FIRST_VALUES: true or false */
-    struct str emf_unselected;         /* LEADLINE_EMF_UNSELECTED: keep or drop */
-    struct str emf_storage_resolution; /* LEADLINE_EMF_STORAGE_RESOLUTION: 60 or 1 */
-    struct str emf_max_metrics;        /* LEADLINE_EMF_MAX_METRICS: of a declaration; 0: no limit */
-    struct str log_retention_days;     /* LEADLINE_LOG_RETENTION_DAYS: of groups that it creates; one of the API's */
-    struct str prometheus_to;          /* LEADLINE_PROMETHEUS_TO: logs, metrics or both */
-    struct str metrics_namespace;      /* LEADLINE_METRICS_NAMESPACE: of `metrics` and `both` */
-    struct str amp_labels;             /* LEADLINE_AMP_LABELS: agent, prometheus or both */
-    struct str statsd_values;          /* LEADLINE_STATSD_VALUES: centres or exact */
-    struct str emf_input_log_group;    /* LEADLINE_EMF_INPUT_LOG_GROUP: of events that name none */
-    struct str shadow_log_group;       /* --shadow-log-group: in the place of log_group_name, and of EMF events' */
+    struct str emf_version;             /* LEADLINE_EMF_VERSION: 0 or 1 */
+    struct str emf_histograms;          /* LEADLINE_EMF_HISTOGRAMS: none, sum_count or buckets */
+    struct str emf_untyped;             /* LEADLINE_EMF_UNTYPED: drop or gauge */
+    struct str emf_first_values;        /* LEADLINE_EMF_FIRST_VALUES: true or false */
+    struct str emf_unselected;          /* LEADLINE_EMF_UNSELECTED: keep or drop */
+    struct str emf_storage_resolution;  /* LEADLINE_EMF_STORAGE_RESOLUTION: 60 or 1 */
+    struct str emf_max_metrics;         /* LEADLINE_EMF_MAX_METRICS: of a declaration; 0: no limit */
+    struct str log_retention_days;      /* LEADLINE_LOG_RETENTION_DAYS: of groups that it creates; one of the API's */
+    struct str prometheus_to;           /* LEADLINE_PROMETHEUS_TO: logs, metrics or both */
+    struct str metrics_namespace;       /* LEADLINE_METRICS_NAMESPACE: of `metrics` and `both` */
+    struct str amp_labels;              /* LEADLINE_AMP_LABELS: agent, prometheus or both */
+    struct str statsd_values;           /* LEADLINE_STATSD_VALUES: centres or exact */
+    struct str emf_input_log_group;     /* LEADLINE_EMF_INPUT_LOG_GROUP: of events that name none */
+    struct str shadow_log_group;        /* --shadow-log-group: in the place of log_group_name, and of EMF events' */
     struct str shadow_namespace_suffix; /* --shadow-namespace-suffix: behind every namespace */
-    struct str ecs_clusters;           /* LEADLINE_ECS_CLUSTERS */
+    struct str ecs_clusters;            /* LEADLINE_ECS_CLUSTERS */
 };
 
 struct config_agent_options {
     /* Of leadline's own task; empty: unknown. */
     struct str cluster, region, task_arn;
-    bool in_container;                       /* RUN_IN_CONTAINER=True, or a task's metadata: the agent's defaults there */
-    struct str host_name;                    /* of the machine */
+    bool in_container;    /* RUN_IN_CONTAINER=True, or a task's metadata: the agent's defaults there */
+    struct str host_name; /* of the machine */
     struct config_agent_ours ours;
     const char *(*getenv)(const char *name); /* for ${NAME} in strings and env:NAME; NULL: nothing is set */
     bool check_files;                        /* as in struct config_options, for the Prometheus files */
 };
 
 /* Reads the sources as one configuration, merged as the agent merges them, and the Prometheus files that it names. In
- * the plan: scrapes of pipeline 0 (logs) and 1 (AMP), cloudwatch, remote_writes, ecs_agent, statsd, emf_input. *debug is
- * agent.debug (agent.quiet wins). Errors as above, each with the file, line and column that it is in. */
-enum err config_parse_agent(const struct config_agent_source *sources, uint32_t n,
-                            const struct config_agent_options *o, struct plan **out, bool *debug,
-                            struct config_errors *errors, struct diag *d) MUST_USE;
+ * the plan: scrapes of pipeline 0 (logs) and 1 (AMP), cloudwatch, remote_writes, ecs_agent, statsd, emf_input. *debug
+ * is agent.debug (agent.quiet wins). Errors as above, each with the file, line and column that it is in. */
+enum err config_parse_agent(const struct config_agent_source *sources, uint32_t n, const struct config_agent_options *o,
+                            struct plan **out, bool *debug, struct config_errors *errors, struct diag *d) MUST_USE;
 
 /* The sources in `path`: a file, or a directory with what is below it as the agent takes it: in lexical order, but
  * *.yaml and *.tmp, up to the first file that is not JSON (*odd says which and why; its text is empty when there is

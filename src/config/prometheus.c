@@ -419,7 +419,8 @@ static void warn_others(struct reader *r, const struct top *top)
                                          s->alerting,       s->rule_files, s->runtime};
     for (size_t i = 0; i < COUNT_OF(others); i++)
         if (others[i])
-            reader_warn(r, others[i], "%.*s has no effect: the agent scrapes with this file and uses nothing else of it",
+            reader_warn(r, others[i],
+                        "%.*s has no effect: the agent scrapes with this file and uses nothing else of it",
                         STR_ARGS(others[i]->key));
 }
 

@@ -171,6 +171,8 @@ static void print_aws(struct buf *out, int level, const struct aws_config *c)
         line_text(out, level, "endpoint", c->endpoint);
     if (c->service.n)
         line_text(out, level, "service", c->service);
+    if (c->dual_stack)
+        line_text(out, level, "dual stack", STR("true"));
 }
 
 static const char *const protocol_names[] = {
@@ -311,6 +313,8 @@ static void print_scrape(struct buf *out, const struct plan_scrape *s)
     buf_c(out, "scrape ");
     buf_quote(out, s->job_name);
     buf_printf(out, " (%.*s:%u)\n", STR_ARGS(s->file), s->line);
+    if (s->pipeline)
+        line_limit(out, 1, "pipeline", s->pipeline);
     line_duration(out, 1, "every", s->interval_ms);
     line_duration(out, 1, "timeout", s->timeout_ms);
     indent(out, 1);
@@ -376,6 +380,159 @@ static void print_remote_write(struct buf *out, const struct plan_remote_write *
     print_rules(out, 1, "relabel", w->write_relabel);
 }
 
+/* ---- CloudWatch ---- */
+
+static void print_names(struct buf *out, const struct str *v, uint32_t n)
+{
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < n; i++) {
+        buf_c(out, i ? ", " : "");
+        buf_str(out, v[i]);
+    }
+    buf_char(out, ']');
+}
+
+static void line_names(struct buf *out, int level, const char *key, const struct str *v, uint32_t n)
+{
+    indent(out, level);
+    buf_printf(out, "%s ", key);
+    print_names(out, v, n);
+    buf_char(out, '\n');
+}
+
+static void print_declaration(struct buf *out, int level, const struct plan_emf_declaration *d)
+{
+    indent(out, level);
+    buf_printf(out, "declaration (line %u): ", d->line);
+    print_names(out, d->source_labels, d->n_source_labels);
+    buf_c(out, " =~ ");
+    buf_quote(out, d->label_matcher_text);
+    buf_char(out, '\n');
+    for (uint32_t i = 0; i < d->n_selectors; i++) {
+        indent(out, level + 1);
+        buf_c(out, "metrics =~ ");
+        buf_quote(out, d->selector_texts[i]);
+        buf_char(out, '\n');
+    }
+    for (uint32_t i = 0; i < d->n_dimensions; i++)
+        line_names(out, level + 1, "dimensions", d->dimensions[i].names, d->dimensions[i].n);
+}
+
+static void print_emf_ours(struct buf *out, int level, const struct plan_emf *e)
+{
+    static const char *const histograms[] = {
+        [EMF_HISTOGRAMS_NONE] = "", [EMF_HISTOGRAMS_SUM_COUNT] = "sum and count", [EMF_HISTOGRAMS_BUCKETS] = "buckets"};
+
+    if (e->version_1)
+        line_text(out, level, "events", STR("version 1, with _aws"));
+    if (e->histograms != EMF_HISTOGRAMS_NONE)
+        line_text(out, level, "histograms", str_c(histograms[e->histograms]));
+    line_flag(out, level, "untyped metrics are gauges", e->untyped_as_gauge);
+    line_flag(out, level, "first values of counters", e->first_values);
+    line_flag(out, level, "what no declaration selects is dropped", e->drop_unselected);
+    line_flag(out, level, "storage resolution of 1 s", e->high_resolution);
+    line_limit(out, level, "unique metrics of a declaration", e->max_metrics);
+}
+
+static void print_emf(struct buf *out, int level, const struct plan_emf *e)
+{
+    if (e->log_group.n)
+        line_text(out, level, "log group", e->log_group);
+    if (e->log_stream.n)
+        line_text(out, level, "log stream", e->log_stream);
+    line_text(out, level, "namespace", e->name_space);
+    if (e->cluster_name.n)
+        line_text(out, level, "ClusterName where there is none", e->cluster_name);
+    if (e->host.n)
+        line_text(out, level, "host", e->host);
+    line_flag(out, level, "disable_metric_extraction", e->no_directives);
+    print_emf_ours(out, level, e);
+    for (uint32_t i = 0; i < e->n_units; i++) {
+        indent(out, level);
+        buf_printf(out, "unit of %.*s: %.*s\n", STR_ARGS(e->units[i].metric), STR_ARGS(e->units[i].unit));
+    }
+    for (uint32_t i = 0; i < e->n_declarations; i++)
+        print_declaration(out, level, &e->declarations[i]);
+}
+
+static void print_cloudwatch(struct buf *out, const struct plan_cloudwatch *c)
+{
+    buf_printf(out, "CloudWatch %.*s (%s)\n", STR_ARGS(c->name),
+               c->kind == CLOUDWATCH_LOGS ? "PutLogEvents" : "PutMetricData");
+    print_aws(out, 1, &c->aws);
+    line_flag(out, 1, "dual stack", c->dual_stack && !c->aws.dual_stack);
+    line_duration(out, 1, "sent after at most", c->flush_ms);
+    if (c->retention_days)
+        line_limit(out, 1, "retention of new groups in days", (uint64_t)c->retention_days);
+    if (c->name_space.n)
+        line_text(out, 1, "namespace of pushed data", c->name_space);
+    for (uint32_t i = 0; i < c->n_rollups; i++)
+        line_names(out, 1, "also by", c->rollups[i].names, c->rollups[i].n);
+    if (c->n_drop_original)
+        line_names(out, 1, "only so", c->drop_original, c->n_drop_original);
+    if (c->emf) {
+        line_text(out, 1, "what is scraped", STR("as follows"));
+        print_emf(out, 2, c->emf);
+    }
+}
+
+static void print_matches(struct buf *out, const char *what, const struct plan_ecs_match *v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        indent(out, 1);
+        buf_printf(out, "%s =~ ", what);
+        buf_quote(out, v[i].pattern_text);
+        for (uint32_t k = 0; k < v[i].ports.n; k++)
+            buf_printf(out, " :%u", v[i].ports.v[k]);
+        if (v[i].metrics_path.n)
+            buf_printf(out, " %.*s", STR_ARGS(v[i].metrics_path));
+        if (v[i].job_name.n)
+            buf_printf(out, " as job %.*s", STR_ARGS(v[i].job_name));
+        buf_char(out, '\n');
+    }
+}
+
+static void print_ecs_agent(struct buf *out, const struct plan_ecs_agent_sd *sd)
+{
+    buf_c(out, "discovery on ECS, every ");
+    units_print_duration(out, sd->frequency_ms);
+    buf_char(out, '\n');
+    line_text(out, 1, "result file", sd->result_file);
+    for (uint32_t i = 0; i < sd->n_clusters; i++) {
+        line_text(out, 1, "cluster", sd->clusters[i].name);
+        print_aws(out, 2, &sd->clusters[i].aws);
+    }
+    if (sd->by_docker_label)
+        line_text(out, 1, "port from docker label", sd->port_label);
+    print_matches(out, "task definitions", sd->definitions, sd->n_definitions);
+    print_matches(out, "services", sd->services, sd->n_services);
+}
+
+static void print_statsd(struct buf *out, const struct plan_statsd *s)
+{
+    line_text(out, 0, "StatsD on", s->address);
+    line_duration(out, 1, "collected every", s->collection_ms);
+    line_duration(out, 1, "aggregated over", s->aggregation_ms);
+    line_limit(out, 1, "pending datagrams", s->pending);
+    line_text(out, 1, "separator", s->separator);
+    if (s->host.n)
+        line_text(out, 1, "host", s->host);
+    line_flag(out, 1, "exact values", s->exact_values);
+}
+
+static void print_emf_input(struct buf *out, const struct plan_emf_input *e)
+{
+    buf_c(out, "EMF events\n");
+    if (e->tcp.n)
+        line_text(out, 1, "tcp", e->tcp);
+    if (e->udp.n)
+        line_text(out, 1, "udp", e->udp);
+    line_text(out, 1, "log group of events without one", e->log_group.n ? e->log_group : STR("none: they are dropped"));
+    line_text(out, 1, "log stream of events without one", e->log_stream);
+    if (e->shadow_group.n)
+        line_text(out, 1, "all go to log group", e->shadow_group);
+}
+
 void plan_print(const struct plan *p, struct buf *out)
 {
     buf_c(out, "external labels ");
@@ -383,6 +540,14 @@ void plan_print(const struct plan *p, struct buf *out)
     buf_char(out, '\n');
     for (uint32_t i = 0; i < p->n_scrapes; i++)
         print_scrape(out, &p->scrapes[i]);
+    if (p->ecs_agent)
+        print_ecs_agent(out, p->ecs_agent);
+    if (p->statsd)
+        print_statsd(out, p->statsd);
+    if (p->emf_input)
+        print_emf_input(out, p->emf_input);
+    for (uint32_t i = 0; i < p->n_cloudwatch; i++)
+        print_cloudwatch(out, &p->cloudwatch[i]);
     for (uint32_t i = 0; i < p->n_remote_writes; i++)
         print_remote_write(out, &p->remote_writes[i]);
     for (uint32_t i = 0; i < p->n_warnings; i++)

@@ -3,8 +3,9 @@
  * A cursor over the bytes and a stack of open arrays and objects; no recursion. The grammar is strict: no comments, no
  * trailing commas, no leading zeros, nothing after the value. Two things follow Go's encoding/json rather than the
  * strictest reading, since the files and answers read here were made for it: of a repeated key the last stands, and
- * bytes that are not UTF-8 as well as lone surrogates become U+FFFD. Error texts begin as that library's do; behind them
- * stand what was expected there and the key before it, since the missing comma that people look for is at that key:
+ * bytes that are not UTF-8 as well as lone surrogates become U+FFFD. Error texts begin as that library's do; behind
+ * them stand what was expected there and the key before it, since the missing comma that people look for is at that
+ * key:
  *
  *   2:2: json: invalid character '"' after object key:value pair: expected ',' or '}' behind the value of "region"
  *
@@ -337,7 +338,9 @@ static enum err no_comma(struct reader *r, bool object)
     AUTO_BUF b = {0};
 
     buf_printf(&b, "',' or '%c'%s%s", object ? '}' : ']', comment ? " (JSON has no comments)" : "",
-               !key.n ? "" : object ? " behind the value of" : " in the list of");
+               !key.n   ? ""
+               : object ? " behind the value of"
+                        : " in the list of");
     return unexpected_for(r, object ? "after object key:value pair" : "after array element", b.p, key);
 }
 

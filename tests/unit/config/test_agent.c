@@ -60,8 +60,9 @@ static void every_key_is_read(void **state)
     assert_str_c(d->metrics_path, "/stats");
     assert_str_c(d->job_name, "mesh");
     assert_int_equal(p->n_warnings, 2);
-    assert_str_c(p->warnings[0], "a.json:1: there is no prometheus_config_path and no /etc/cwagentconfig/prometheus.yaml: "
-                                 "nothing is scraped, targets are only written to sd_result_file");
+    assert_str_c(p->warnings[0],
+                 "a.json:1: there is no prometheus_config_path and no /etc/cwagentconfig/prometheus.yaml: "
+                 "nothing is scraped, targets are only written to sd_result_file");
     assert_str_c(p->warnings[1], "a.json:1: sd_metrics_ports: 99999 is beyond 65535: no container has this port");
     assert_int_equal(sd->n_services, 2);
     assert_true(regex_match(sd->services[0].pattern, STR("my-nginx-2")));
@@ -307,7 +308,8 @@ static void bad_clusters(void **state)
         {"[1]", "LEADLINE_ECS_CLUSTERS:1:2: Invalid type. Expected: object, given: integer\n"},
         {"[{\"cluster\": \"a\", \"external_id\": \"x\"}]",
          "LEADLINE_ECS_CLUSTERS:1:2: \"a\": external_id can only be used with role_arn\n"},
-        {"[{\"cluster\": \"a\", \"role\": \"x\"}]", "LEADLINE_ECS_CLUSTERS:1:19: Additional property \"role\" is not allowed\n"},
+        {"[{\"cluster\": \"a\", \"role\": \"x\"}]",
+         "LEADLINE_ECS_CLUSTERS:1:19: Additional property \"role\" is not allowed\n"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct config_agent_options o = in_clusters(cases[i].list);

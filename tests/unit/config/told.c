@@ -14,16 +14,17 @@ static const char *fake_env(const char *name)
         {"EMPTY", ""},
         {"ONE", "scrape_configs:\n- job_name: one\n  static_configs: [{targets: ['h:1']}]\n"},
         {"TWO", "scrape_configs:\n- job_name: two\n  static_configs: [{targets: ['h:2']}]\n"},
-        {"WHOLE", "alerting: {alertmanagers: [{static_configs: [{targets: ['a:1']}]}]}\nrule_files: [r.yml]\n"
-                  "remote_write: [{url: 'http://x'}]\nglobal: {scrape_interval: 30s, external_labels: {ext: e1}}\n"
-                  "scrape_configs:\n- job_name: a\n  relabel_configs:\n  - {source_labels: [x], target_label: y, "
-                  "replacement: '$1'}\n- job_name: b\n  fallback_scrape_protocol: OpenMetricsText1.0.0\n  scheme: https\n"},
+        {"WHOLE",
+         "alerting: {alertmanagers: [{static_configs: [{targets: ['a:1']}]}]}\nrule_files: [r.yml]\n"
+         "remote_write: [{url: 'http://x'}]\nglobal: {scrape_interval: 30s, external_labels: {ext: e1}}\n"
+         "scrape_configs:\n- job_name: a\n  relabel_configs:\n  - {source_labels: [x], target_label: y, "
+         "replacement: '$1'}\n- job_name: b\n  fallback_scrape_protocol: OpenMetricsText1.0.0\n  scheme: https\n"},
         {"BROKEN", "scrape_configs:\n- job_name: a\n  sample_limit: many\n"},
         {"WRAPPED", "config:\n  scrape_configs: []\n"},
         {"NOTHING", "global: {}\n"},
-        {"SHIPPED", "global: {scrape_interval: 1m, scrape_timeout: 10s}\nscrape_configs:\n"
-                    "  - job_name: cwagent-ecs-file-sd-config\n    sample_limit: 10000\n"
-                    "    file_sd_configs: [{files: [\"/tmp/cwagent_ecs_auto_sd.yaml\"]}]\n"},
+        {"PROMETHEUS_CONFIG_CONTENT", "global: {scrape_interval: 1m, scrape_timeout: 10s}\nscrape_configs:\n"
+                                      "  - job_name: cwagent-ecs-file-sd-config\n    sample_limit: 10000\n"
+                                      "    file_sd_configs: [{files: [\"/tmp/cwagent_ecs_auto_sd.yaml\"]}]\n"},
     };
     for (size_t i = 0; i < COUNT_OF(set); i++)
         if (strcmp(set[i].name, name) == 0)
@@ -31,8 +32,7 @@ static const char *fake_env(const char *name)
     return NULL;
 }
 
-const struct config_agent_options in_a_task = {
-    .cluster = STR("own"), .region = STR("eu-west-1"), .getenv = fake_env};
+const struct config_agent_options in_a_task = {.cluster = STR("own"), .region = STR("eu-west-1"), .getenv = fake_env};
 const struct config_agent_options in_a_container = {
     .cluster = STR("own"),
     .region = STR("eu-west-1"),

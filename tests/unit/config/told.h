@@ -15,7 +15,7 @@ struct told {
     bool debug;
 };
 
-extern const struct config_agent_options in_a_task; /* region eu-west-1, in no container */
+extern const struct config_agent_options in_a_task;      /* region eu-west-1, in no container */
 extern const struct config_agent_options in_a_container; /* the same in one, with a task's ARN */
 
 struct told tell(const char *const *texts, uint32_t n, const struct config_agent_options *o);

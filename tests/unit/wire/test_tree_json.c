@@ -44,16 +44,19 @@ static void errors_say_where(void **state)
 {
     (void)state;
     expect("{", "t.json:1:2: json: unexpected end of JSON input: expected a key in double quotes, or '}'");
-    expect("[1,]", "t.json:1:4: json: invalid character ']' looking for beginning of value: expected a value (no comma may "
-                   "stand at the end)");
+    expect("[1,]",
+           "t.json:1:4: json: invalid character ']' looking for beginning of value: expected a value (no comma may "
+           "stand at the end)");
     expect("{\"a\":1,}", "t.json:1:8: json: invalid character '}' looking for beginning of object key string: "
-                       "expected a key behind the comma (no comma may stand at the end), after \"a\"");
+                         "expected a key behind the comma (no comma may stand at the end), after \"a\"");
     expect("{\"a\" 1}", "t.json:1:6: json: invalid character '1' after object key: expected ':' behind \"a\"");
-    expect("{\"a\":1 \"b\":2}", "t.json:1:8: json: invalid character '\"' after object key:value pair: expected ',' or '}' "
-                               "behind the value of \"a\"");
+    expect("{\"a\":1 \"b\":2}",
+           "t.json:1:8: json: invalid character '\"' after object key:value pair: expected ',' or '}' "
+           "behind the value of \"a\"");
     expect("[1 2]", "t.json:1:4: json: invalid character '2' after array element: expected ',' or ']'");
     expect("1 2", "t.json:1:3: json: invalid character '2' after top-level value");
-    expect("[\n  \"\xc3\xa9\", x]", "t.json:2:8: json: invalid character 'x' looking for beginning of value: expected a value");
+    expect("[\n  \"\xc3\xa9\", x]",
+           "t.json:2:8: json: invalid character 'x' looking for beginning of value: expected a value");
     expect("01", "t.json:1:2: json: invalid character '1' after top-level value");
     expect("-", "t.json:1:2: json: unexpected end of JSON input");
     expect("1.", "t.json:1:3: json: unexpected end of JSON input");
@@ -64,8 +67,9 @@ static void errors_say_where(void **state)
     expect("\"abc", "t.json:1:5: json: unexpected end of JSON input");
     expect("\"abc\\\"", "t.json:1:7: json: unexpected end of JSON input");
     expect("\"\\u12g4\"", "t.json:1:3: json: invalid character 'u' in string escape code");
-    expect("// x\n1", "t.json:1:1: json: invalid character '/' looking for beginning of value: expected a value (JSON has no "
-                       "comments)");
+    expect("// x\n1",
+           "t.json:1:1: json: invalid character '/' looking for beginning of value: expected a value (JSON has no "
+           "comments)");
     expect("\xef\xbb\xbf{}", "t.json:1:1: json: invalid byte 0xef looking for beginning of value: expected a value");
 }
 
@@ -73,19 +77,21 @@ static void errors_say_what_was_expected_and_the_key_before(void **state)
 {
     (void)state;
     expect("{\"a\": {\"b\": 1}\n \"c\": 2}", "t.json:2:2: json: invalid character '\"' after object key:value pair: "
-                                           "expected ',' or '}' behind the value of \"a\"");
+                                             "expected ',' or '}' behind the value of \"a\"");
     expect("{\"a\": [1, 2\n \"c\": 2}",
            "t.json:2:2: json: invalid character '\"' after array element: expected ',' or ']' in the list of \"a\"");
     expect("{\"a\": [{\"b\": 1}",
            "t.json:1:16: json: unexpected end of JSON input: expected ',' or ']' in the list of \"a\"");
-    expect("{\"a\": \"x\" // c\n}", "t.json:1:11: json: invalid character '/' after object key:value pair: expected ',' or "
-                                   "'}' (JSON has no comments) behind the value of \"a\"");
-    expect("{\"a\": {\"b\": [1,]}}", "t.json:1:16: json: invalid character ']' looking for beginning of value: expected a "
-                                    "value (no comma may stand at the end), after \"b\"");
+    expect("{\"a\": \"x\" // c\n}",
+           "t.json:1:11: json: invalid character '/' after object key:value pair: expected ',' or "
+           "'}' (JSON has no comments) behind the value of \"a\"");
+    expect("{\"a\": {\"b\": [1,]}}",
+           "t.json:1:16: json: invalid character ']' looking for beginning of value: expected a "
+           "value (no comma may stand at the end), after \"b\"");
     expect("{\"a\": }",
            "t.json:1:7: json: invalid character '}' looking for beginning of value: expected a value, after \"a\"");
     expect("{\"a\": 1, b: 2}", "t.json:1:10: json: invalid character 'b' looking for beginning of object key string: "
-                              "expected a key in double quotes behind the comma, after \"a\"");
+                               "expected a key in double quotes behind the comma, after \"a\"");
 }
 
 static void positions(void **state)
@@ -167,9 +173,13 @@ static void members_by_kind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values),           cmocka_unit_test(errors_say_where),
-        cmocka_unit_test(errors_say_what_was_expected_and_the_key_before), cmocka_unit_test(positions),
-        cmocka_unit_test(depth_is_limited), cmocka_unit_test(writing),          cmocka_unit_test(members_by_kind),
+        cmocka_unit_test(values),
+        cmocka_unit_test(errors_say_where),
+        cmocka_unit_test(errors_say_what_was_expected_and_the_key_before),
+        cmocka_unit_test(positions),
+        cmocka_unit_test(depth_is_limited),
+        cmocka_unit_test(writing),
+        cmocka_unit_test(members_by_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
