@@ -14,77 +14,11 @@
  */
 #include "aws/answers_int.h"
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "wire/tree.h"
 
 enum { MAX_KEY_BYTES = 32 * 1024 }; /* session tokens are of some KB; what a header field may hold */
-
-/* ---- time ---- */
-
-static bool digits(struct str *s, size_t n, int64_t *out)
-{
-    *out = 0;
-    if (s->n < n)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (s->p[i] < '0' || s->p[i] > '9')
-            return false;
-        *out = *out * 10 + (s->p[i] - '0');
-    }
-    *s = str_from(s->p + n, s->n - n);
-    return true;
-}
-
-static bool skip(struct str *s, const char *one_of)
-{
-    if (s->n == 0 || !strchr(one_of, s->p[0]) || s->p[0] == '\0')
-        return false;
-    *s = str_from(s->p + 1, s->n - 1);
-    return true;
-}
-
-/* Z, UTC, nothing, or +hh:mm. */
-static bool zone(struct str s, int64_t *offset_s)
-{
-    int64_t hours, minutes;
-    bool west = s.n && s.p[0] == '-';
-
-    *offset_s = 0;
-    if (s.n == 0 || str_eq_nocase(s, STR("z")) || str_eq_nocase(s, STR("utc")))
-        return true;
-    if (!skip(&s, "+-") || !digits(&s, 2, &hours))
-        return false;
-    skip(&s, ":");
-    if (!digits(&s, 2, &minutes) || s.n)
-        return false;
-    *offset_s = (hours * 3600 + minutes * 60) * (west ? -1 : 1);
-    return true;
-}
-
-enum err answer_time(struct str s, int64_t *ms)
-{
-    int64_t year, month, day, hour, minute, second, offset_s, fraction = 0, scale = 100, digit;
-
-    s = str_trim(s);
-    if (!digits(&s, 4, &year) || !skip(&s, "-") || !digits(&s, 2, &month) || !skip(&s, "-") || !digits(&s, 2, &day) ||
-        !skip(&s, "Tt ") || !digits(&s, 2, &hour) || !skip(&s, ":") || !digits(&s, 2, &minute) || !skip(&s, ":") ||
-        !digits(&s, 2, &second))
-        return ERR_SYNTAX;
-    if (skip(&s, ".,"))
-        for (; digits(&s, 1, &digit); scale /= 10)
-            fraction += digit * scale;
-    if (!zone(s, &offset_s) || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-        second > 60)
-        return ERR_SYNTAX;
-    struct tm tm = {.tm_year = (int)year - 1900,
-                    .tm_mon = (int)month - 1,
-                    .tm_mday = (int)day,
-                    .tm_hour = (int)hour,
-                    .tm_min = (int)minute,
-                    .tm_sec = (int)second};
-    *ms = ((int64_t)timegm(&tm) - offset_s) * 1000 + fraction;
-    return OK;
-}
 
 /* ---- keys ---- */
 
@@ -149,7 +83,7 @@ static enum err read_expiry(const struct node *object, const struct key_names *n
     if (names->expires_in_ms)
         good = n->kind == NODE_NUMBER && node_i64(n, out);
     else
-        good = n->kind == NODE_STRING && answer_time(n->text, out) == OK;
+        good = n->kind == NODE_STRING && clock_parse_iso(n->text, out);
     return good ? OK : diag_set(d, ERR_SYNTAX, "%s has an %s that is no time", names->what, names->expires);
 }
 
@@ -263,7 +197,7 @@ enum err answer_task_region(struct str body, struct arena *a, struct str *region
 static int64_t time_of(const struct node *tree, const char *key)
 {
     int64_t ms = 0;
-    return answer_time(text_of(tree, key), &ms) ? 0 : ms;
+    return clock_parse_iso(text_of(tree, key), &ms) ? ms : 0;
 }
 
 enum err answer_sso_file(struct str text, struct arena *a, struct sso_token *out, struct diag *d)

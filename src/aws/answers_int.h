@@ -46,7 +46,4 @@ bool answer_is_printable(struct str s); /* without white space, and not too long
 /* A stranger's words on their way into a message: one line, of ordinary length. */
 struct str answer_words(struct arena *a, struct str s);
 
-/* ISO 8601 in UTC: 2026-01-02T03:04:05Z, with a fraction, with an offset, or ending in "UTC". */
-enum err answer_time(struct str s, int64_t *ms) MUST_USE;
-
 #endif

@@ -13,6 +13,7 @@
 #include "aws/answers_int.h"
 
 #include "aws/credentials.h"
+#include "base/clock.h"
 #include "wire/xml.h"
 
 enum err answer_sts(struct str body, struct arena *a, struct answer_keys *out, struct diag *d)
@@ -33,7 +34,7 @@ enum err answer_sts(struct str body, struct arena *a, struct answer_keys *out, s
     };
     enum err err = answer_keys_check(out, "the answer", d);
     struct str expires = xml_text(keys, "Expiration");
-    if (!err && expires.n && answer_time(expires, &out->expires_ms))
+    if (!err && expires.n && !clock_parse_iso(expires, &out->expires_ms))
         err = diag_set(d, ERR_SYNTAX, "the answer has an Expiration that is no time");
     if (err)
         return err;

@@ -85,3 +85,68 @@ bool clock_parse_http(struct str s, int64_t *wall_ms)
     *wall_ms = (int64_t)timegm(&tm) * 1000;
     return true;
 }
+
+static bool digits(struct str *s, size_t n, int64_t *out)
+{
+    *out = 0;
+    if (s->n < n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (s->p[i] < '0' || s->p[i] > '9')
+            return false;
+        *out = *out * 10 + (s->p[i] - '0');
+    }
+    *s = str_from(s->p + n, s->n - n);
+    return true;
+}
+
+static bool skip(struct str *s, const char *one_of)
+{
+    if (s->n == 0 || !strchr(one_of, s->p[0]) || s->p[0] == '\0')
+        return false;
+    *s = str_from(s->p + 1, s->n - 1);
+    return true;
+}
+
+/* Z, UTC, nothing, or +hh:mm. */
+static bool zone(struct str s, int64_t *offset_s)
+{
+    int64_t hours, minutes;
+    bool west = s.n && s.p[0] == '-';
+
+    *offset_s = 0;
+    if (s.n == 0 || str_eq_nocase(s, STR("z")) || str_eq_nocase(s, STR("utc")))
+        return true;
+    if (!skip(&s, "+-") || !digits(&s, 2, &hours))
+        return false;
+    skip(&s, ":");
+    if (!digits(&s, 2, &minutes) || s.n)
+        return false;
+    *offset_s = (hours * 3600 + minutes * 60) * (west ? -1 : 1);
+    return true;
+}
+
+bool clock_parse_iso(struct str s, int64_t *wall_ms)
+{
+    int64_t year, month, day, hour, minute, second, offset_s, fraction = 0, scale = 100, digit;
+
+    s = str_trim(s);
+    if (!digits(&s, 4, &year) || !skip(&s, "-") || !digits(&s, 2, &month) || !skip(&s, "-") || !digits(&s, 2, &day) ||
+        !skip(&s, "Tt ") || !digits(&s, 2, &hour) || !skip(&s, ":") || !digits(&s, 2, &minute) || !skip(&s, ":") ||
+        !digits(&s, 2, &second))
+        return false;
+    if (skip(&s, ".,"))
+        for (; digits(&s, 1, &digit); scale /= 10)
+            fraction += digit * scale;
+    if (!zone(s, &offset_s) || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
+        second > 60)
+        return false;
+    struct tm tm = {.tm_year = (int)year - 1900,
+                    .tm_mon = (int)month - 1,
+                    .tm_mday = (int)day,
+                    .tm_hour = (int)hour,
+                    .tm_min = (int)minute,
+                    .tm_sec = (int)second};
+    *wall_ms = ((int64_t)timegm(&tm) - offset_s) * 1000 + fraction;
+    return true;
+}

@@ -15,5 +15,7 @@ uint64_t clock_mono_ms(void);
 void clock_print(struct buf *b, int64_t wall_ms);
 /* The date of an HTTP field, in the one form that is still sent: "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7). */
 bool clock_parse_http(struct str s, int64_t *wall_ms);
+/* ISO 8601: 2026-01-02T03:04:05Z, with a fraction, with an offset, or ending in "UTC" or nothing, which mean UTC. */
+bool clock_parse_iso(struct str s, int64_t *wall_ms);
 
 #endif

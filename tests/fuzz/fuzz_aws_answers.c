@@ -5,6 +5,7 @@
 
 #include "aws/answers_int.h"
 #include "aws/fetch_int.h"
+#include "base/clock.h"
 #include "wire/tree.h"
 
 static void check_keys(enum err err, const struct answer_keys *k)
@@ -47,7 +48,7 @@ static void others(struct str body, struct arena *a)
         CHECK(t.access_token.n);
     if (provider_process_split(body, a, &argv, NULL) == OK)
         CHECK(argv[0][0]);
-    if (answer_time(body, &ms) == OK)
+    if (clock_parse_iso(body, &ms))
         CHECK(ms < INT64_C(300000000000000));
     one = answer_metadata_error(body, a);
     for (size_t i = 0; i < one.n; i++)

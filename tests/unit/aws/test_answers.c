@@ -3,6 +3,7 @@
 
 #include "aws/answers_int.h"
 #include "aws/credentials.h"
+#include "base/clock.h"
 #include "wire/tree.h"
 
 static struct arena arena;
@@ -17,7 +18,7 @@ static int empty_arena(void **state)
 static int64_t time_of(const char *text)
 {
     int64_t ms = -1;
-    return answer_time(str_c(text), &ms) ? -1 : ms;
+    return clock_parse_iso(str_c(text), &ms) ? ms : -1;
 }
 
 static void test_times(void **state)
