@@ -110,7 +110,7 @@ int cmd_check(int argc, char **argv)
         .program = "leadline check",
         .summary = "Checks a configuration file and prints the plan that it compiles to.\n\n"
                    "Other checks, each with its own --help: leadline check discovery, relabel, metrics, web-config, "
-                   "aws, iam.",
+                   "aws, iam, diff.",
         .specs = specs,
         .n_specs = COUNT_OF(specs),
         .max_rest = 1000,
@@ -120,8 +120,8 @@ int cmd_check(int argc, char **argv)
     static const struct {
         const char *word;
         int (*run)(int argc, char **argv);
-    } parts[] = {{"aws", cmd_check_aws},     {"discovery", check_discovery}, {"iam", check_iam},
-                 {"metrics", check_metrics}, {"relabel", check_relabel},     {"web-config", check_web_config}};
+    } parts[] = {{"aws", cmd_check_aws},     {"diff", check_diff},       {"discovery", check_discovery}, {"iam", check_iam},
+                 {"metrics", check_metrics}, {"relabel", check_relabel}, {"web-config", check_web_config}};
 
     for (size_t i = 0; argc > 0 && i < COUNT_OF(parts); i++)
         if (strcmp(argv[0], parts[i].word) == 0)

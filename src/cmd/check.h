@@ -4,6 +4,7 @@
 
 #include "cmd/flags.h"
 
+int check_diff(int argc, char **argv);
 int check_discovery(int argc, char **argv);
 int check_iam(int argc, char **argv);
 int check_metrics(int argc, char **argv);
