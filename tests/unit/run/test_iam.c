@@ -145,7 +145,7 @@ static void compare(const char *name, const struct iam_policies *p)
     assert_string_equal(text.p, golden.p);
 }
 
-static struct plan *load(const char *name, const char *suffix)
+static struct plan *load_with(const char *name, const char *suffix, const struct config_agent_options *agent)
 {
     AUTO_BUF path = {0}, text = {0};
     struct plan *plan = NULL;
@@ -157,7 +157,7 @@ static struct plan *load(const char *name, const char *suffix)
         fail_msg("%s", d.text);
     struct config_agent_source source = {path.p, buf_view(&text)};
     enum err err = strcmp(suffix, ".json") == 0
-                       ? config_parse_agent(&source, 1, &(struct config_agent_options){0}, &plan, &debug, NULL, &d)
+                       ? config_parse_agent(&source, 1, agent, &plan, &debug, NULL, &d)
                        : config_parse_prometheus(buf_view(&text), path.p, ".", &(struct config_options){0}, &plan, NULL,
                                                  &d);
     if (err)
@@ -165,16 +165,25 @@ static struct plan *load(const char *name, const char *suffix)
     return plan;
 }
 
-static void check_file(const char *name, const char *suffix, const struct iam_options *o)
+static struct plan *load(const char *name, const char *suffix)
+{
+    return load_with(name, suffix, &(struct config_agent_options){0});
+}
+
+static void check_plan(const char *name, struct plan *plan, const struct iam_options *o)
 {
     struct arena a = {0};
     struct iam_policies p;
-    struct plan *plan = load(name, suffix);
 
     iam_of_plan(plan, o, &a, &p);
     compare(name, &p);
     arena_release(&a);
     plan_unref(plan);
+}
+
+static void check_file(const char *name, const char *suffix, const struct iam_options *o)
+{
+    check_plan(name, load(name, suffix), o);
 }
 
 static void test_prometheus(void **state)
@@ -192,6 +201,20 @@ static void test_agent(void **state)
     check_file("agent_labels", ".json", &(struct iam_options){0});
     check_file("agent_services", ".json", &(struct iam_options){0});
     check_file("agent_fargate", ".json", &(struct iam_options){.fargate = true, .account = STR("123456789012")});
+}
+
+/* CloudWatch Logs, PutMetricData, AMP: by whom, on which groups, into which namespaces. */
+static void test_cloudwatch(void **state)
+{
+    const struct config_agent_options ours = {.ours = {.log_retention_days = STR("30"),
+                                                       .prometheus_to = STR("both"),
+                                                       .metrics_namespace = STR("Demo/Direct"),
+                                                       .shadow_log_group = STR("/shadow")}};
+    (void)state;
+    check_file("agent_cloudwatch", ".json", &(struct iam_options){.account = STR("123456789012")});
+    check_file("agent_push", ".json", &(struct iam_options){0});
+    check_file("agent_amp", ".json", &(struct iam_options){0});
+    check_plan("agent_ours", load_with("agent_ours", ".json", &ours), &(struct iam_options){0});
 }
 
 static void test_sidecar(void **state)
@@ -230,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prometheus),
         cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_cloudwatch),
         cmocka_unit_test(test_sidecar),
         cmocka_unit_test(test_wider_wins),
     };
