@@ -369,7 +369,7 @@ def test_the_json_in_a_directory(make_cloudwatch, tmp_path, emulator):
     finds(agent, [a for a in IN_DEMO if a in (f"{NET}44:9113", f"{NET}44:9114", f"{NET}45:{PORT}", f"{HOST}:9150")])
     (directory / "a.json").write_text("{")
     agent.process.send_signal(signal.SIGHUP)
-    until(lambda: "the configuration is not reloaded" in agent.log(), "a bad file is told")
+    until(lambda: "Error reloading config" in agent.log(), "a bad file is told")
     agent.refreshes()
     assert agent.stop() == 0
 
@@ -403,11 +403,11 @@ def test_what_cannot_start():
     status, said = run(None)
     assert status == 1 and "CW_CONFIG_CONTENT is not set" in said
     status, said = run('{"agent": {"region": "eu-west-1"}}')
-    assert status == 1 and "there is nothing to discover" in said
-    status, said = run(json.dumps(agent_json({"docker_label": {}, "sd_frequency": "x"})))
+    assert status == 1 and "there is nothing to do" in said
+    status, said = run(json.dumps(agent_json({"docker_label": {}, "sd_frequency": "0s"})))
     assert status == 1 and "CW_CONFIG_CONTENT:1:" in said and "Invalid ECS service discovery frequency" in said
-    status, said = run('{"logs": {"metrics_collected": {"prometheus": {"emf_processor": {}}}}}')
-    assert status == 1 and "emf_processor: not supported by leadline" in said
+    status, said = run('{"logs": {"logs_collected": {"files": {}}}}')
+    assert status == 1 and "logs_collected: not supported by leadline: it does not collect log files" in said
 
 
 def test_names_of_the_original(tmp_path):
