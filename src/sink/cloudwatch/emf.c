@@ -458,9 +458,10 @@ static void tell_events(struct emf_run *r)
         const struct emf_event *ev = &r->layout->events[i];
         uint32_t t = r->binding->targets ? r->binding->targets[i] : 0;
         e->outs[t].read += ev->samples;
-        event(r, &e->outs[t], &r->form->targets[t], ev, ts);
+        if (LIKELY(e->outs[t].lane != NULL))
+            event(r, &e->outs[t], &r->form->targets[t], ev, ts);
     }
-    if (e->config->kind == CLOUDWATCH_METRICS)
+    if (e->config->kind == CLOUDWATCH_METRICS && e->outs[0].lane)
         emf_data_end(r, &e->outs[0]);
     counter_add(e->counters.capped, r->binding->n_capped);
 }
