@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cmd/cloudwatch_settings.h"
 #include "cmd/service.h"
 #include "config/config.h"
 #include "run/own_task.h"
@@ -41,7 +42,7 @@ static bool is_agents(const char *path)
 /* What is not given is that of the task in which the check runs. */
 static struct own_task find_task(const struct check_plan_options *o, struct arena *a)
 {
-    struct own_task task = {STR(""), STR("")};
+    struct own_task task = {STR(""), STR(""), STR("")};
     struct diag d = {0};
     AUTO_BUF url = {0};
 
@@ -59,15 +60,17 @@ static enum err load_agents(const char *path, const struct check_plan_options *o
 {
     struct config_agent_source *sources;
     struct own_task task = find_task(o, errors->arena);
-    struct config_agent_options options = {
-        .cluster = task.cluster,
-        .region = task.region,
-        .ours.ecs_clusters = str_c(getenv("LEADLINE_ECS_CLUSTERS")),
-        .getenv = service_environment,
-    };
+    struct config_agent_options options = {.cluster = task.cluster,
+                                           .region = task.region,
+                                           .task_arn = task.arn,
+                                           .in_container = own_task_in_container(),
+                                           .getenv = service_environment,
+                                           .check_files = true};
     struct diag odd = {0};
     uint32_t n;
     bool debug;
+
+    cloudwatch_settings_read(NULL, &options.ours);
     enum err err = config_agent_files(path, errors->arena, &sources, &n, &odd, d);
 
     if (err)

@@ -1,11 +1,14 @@
 /* healthcheck: `leadline healthcheck [--port N]`, for a container's health check: asks the running program on this host
- * for /-/healthy, by TCP or at a Unix socket.
+ * for /-/healthy, by TCP or at a Unix socket. Where nothing says which, the CloudWatch agent's socket is asked if there
+ * is one at its default place, else port 9090.
  *
  * Exit status 0 for an answer of 200, or of 401 (it asks for a password, so it is alive), else 1 with the reason on
  * standard error, where ECS keeps it. Healthy also while a destination is down: a restart would cost what waits in the
  * spool. The image needs no curl for it.
  */
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "cmd/cmd.h"
@@ -18,10 +21,29 @@ static const struct flag_spec specs[] = {
     {"url", FLAG_TEXT, FLAG_USED, NULL, NULL,
      "The whole address, in place of --port: http://, https://, or unix:PATH for a program that listens on a socket.",
      0, false},
+    {"program", FLAG_CHOICE, FLAG_USED, "auto", "auto|prometheus|cloudwatch-agent",
+     "Which program is asked at its default place: a port, or the socket in the spool's directory.", 0, false},
+    {"spool.path", FLAG_TEXT, FLAG_USED, "/var/lib/leadline/cloudwatch-agent", NULL,
+     "Directory of the cloudwatch-agent's spool.", 0, false},
     {"tls", FLAG_BOOL, FLAG_USED, "false", NULL,
      "Ask by TLS (--web.config.file). The certificate is not verified: it is this host that is asked.", 0, false},
     {"timeout", FLAG_DURATION, FLAG_USED, "3s", NULL, "How long to wait.", 0, false},
 };
+
+/* True: the socket in the spool's directory is to be asked. */
+static bool find_socket(const struct flags *f, struct buf *url)
+{
+    struct str program = flags_text(f, "program");
+    bool named = str_eq(program, STR("cloudwatch-agent")) || flags_given(f, "spool.path");
+
+    if (!named && (str_eq(program, STR("prometheus")) || flags_given(f, "port") || flags_given(f, "tls")))
+        return false;
+    buf_printf(url, "unix:%s/web.sock", flags_text(f, "spool.path").p);
+    if (named || access(url->p + strlen("unix:"), F_OK) == 0)
+        return true;
+    buf_clear(url);
+    return false;
+}
 
 static int run(const struct flags *f)
 {
@@ -32,7 +54,7 @@ static int run(const struct flags *f)
 
     if (flags_given(f, "url"))
         buf_str(&url, flags_text(f, "url"));
-    else
+    else if (!find_socket(f, &url))
         buf_printf(&url, "%s://127.0.0.1:%lld/-/healthy", flags_bool(f, "tls") ? "https" : "http",
                    (long long)flags_number(f, "port"));
     uint32_t timeout_ms = (uint32_t)flags_duration_ms(f, "timeout");

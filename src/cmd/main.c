@@ -26,7 +26,7 @@ struct command {
 static const struct command commands[] = {
     {"prometheus", cmd_prometheus, "scrape and deliver by remote write, as Prometheus in agent mode"},
     {"cloudwatch-agent", cmd_cloudwatch_agent,
-     "find targets on ECS and write them to a file, as the CloudWatch agent's ecs_service_discovery"},
+     "scrape and deliver to CloudWatch and AMP, as the CloudWatch agent with Prometheus support"},
     {"cloudmap-sd", cmd_cloudmap_sd, "find targets in AWS Cloud Map for a scraper, as the config-reloader sidecar"},
     {"check", cmd_check, "check a configuration file and print what it means"},
     {"healthcheck", cmd_healthcheck, "ask a running leadline whether it is healthy (for container health checks)"},

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "base/units.h"
 #include "cmd/cmd.h"
 #include "cmd/config_watch.h"
 #include "cmd/prometheus_features.h"
@@ -99,19 +98,6 @@ static bool read_shard(const struct flags *f, uint32_t *index, uint32_t *count)
     return true;
 }
 
-/* 0: found out from the control group; UINT64_MAX: none. */
-static bool read_ceiling(const struct flags *f, uint64_t *bytes)
-{
-    struct str text = flags_text(f, "memory.ceiling");
-
-    *bytes = 0;
-    if (str_eq(text, STR("off")))
-        *bytes = UINT64_MAX;
-    else if (!str_eq(text, STR("auto")))
-        return units_parse_size(text, bytes, NULL) == OK;
-    return true;
-}
-
 /* Values that the original refuses too, with its words and exit status. */
 static int check_originals_values(const struct flags *f)
 {
@@ -150,11 +136,8 @@ static int check_own_values(struct agent *a)
         fprintf(stderr, "--shard: expected N/M with N from 0 to M-1, got \"%s\"\n", flags_text(f, "shard").p);
         return 2;
     }
-    if (!read_ceiling(f, &a->memory_ceiling_bytes)) {
-        fprintf(stderr, "--memory.ceiling: expected a size such as 200MB, auto or off, got \"%s\"\n",
-                flags_text(f, "memory.ceiling").p);
+    if (!service_ceiling(f, &a->memory_ceiling_bytes))
         return 2;
-    }
     return 0;
 }
 
@@ -205,15 +188,6 @@ static void warn_of_flags(struct agent *a)
             log_info(a->log, "a flag has no effect", F_C("flag", s->name), F_C("reason", s->help));
     }
     prometheus_features_log(f, a->log);
-}
-
-static void show_flags(struct agent *a)
-{
-    const struct flags *f = &a->flags;
-
-    a->shown = mem_zalloc(sizeof(*a->shown) * f->n_specs);
-    for (uint32_t i = 0; i < f->n_specs; i++)
-        a->shown[i] = (struct web_flag){str_c(f->specs[i].name), flags_shown(f, f->specs[i].name, &a->flags.arena)};
 }
 
 /* ---- configuration ---- */
@@ -362,6 +336,7 @@ static void fill_options(struct agent *a, struct program_options *o)
         .workers = (uint32_t)flags_number(f, "workers"),
         .data_directory = flags_text(f, path).p,
         .data_named = flags_given(f, path),
+        .data_flag = "--storage.agent.path",
         .compression = str_eq(flags_text(f, "remote-write.compression"), STR("zstd")) ? COMPRESS_ZSTD : COMPRESS_SNAPPY,
         .memory_ceiling_bytes = a->memory_ceiling_bytes,
         .spool_memory = str_eq(flags_text(f, "spool"), STR("memory")),
@@ -396,7 +371,7 @@ static int run(struct agent *a)
     warn_of_flags(a);
     if (load(a, &plan, &d))
         return refuse_config(a, &d);
-    show_flags(a);
+    a->shown = service_flags(&a->flags, &a->flags.arena);
     fill_options(a, &o);
     a->loop = loop_new("control");
     open_signals(a);

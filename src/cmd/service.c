@@ -11,10 +11,12 @@
 #include "cmd/service.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/units.h"
 
 static const char plain[] = "text/plain; charset=utf-8";
 
@@ -33,6 +35,28 @@ struct log *service_log(const struct flags *f)
         if (str_eq_c(level, levels[i]))
             at = (enum log_level)i;
     return log_new(2, at, str_eq(flags_text(f, "log.format"), STR("json")) ? LOG_JSON : LOG_LOGFMT);
+}
+
+struct web_flag *service_flags(const struct flags *f, struct arena *a)
+{
+    struct web_flag *shown = mem_zalloc(sizeof(*shown) * (f->n_specs + 1));
+
+    for (uint32_t i = 0; i < f->n_specs; i++)
+        shown[i] = (struct web_flag){str_c(f->specs[i].name), flags_shown(f, f->specs[i].name, a)};
+    return shown;
+}
+
+bool service_ceiling(const struct flags *f, uint64_t *bytes)
+{
+    struct str text = flags_text(f, "memory.ceiling");
+
+    *bytes = 0;
+    if (str_eq(text, STR("off")))
+        *bytes = UINT64_MAX;
+    if (*bytes || str_eq(text, STR("auto")) || units_parse_size(text, bytes, NULL) == OK)
+        return true;
+    fprintf(stderr, "--memory.ceiling: expected a size such as 200MB, auto or off, got \"%.*s\"\n", STR_ARGS(text));
+    return false;
 }
 
 void service_say_signal(struct log *log, int signum)

@@ -6,7 +6,13 @@
 #include "base/log.h"
 #include "cmd/flags.h"
 #include "net/http_server.h"
+#include "web/web.h"
 
+/* Of /api/v1/status/flags; f->n_specs of them, with texts in the arena; freed by the caller. */
+struct web_flag *service_flags(const struct flags *f, struct arena *a);
+/* --memory.ceiling. 0: found out from the control group; UINT64_MAX: none. False: it is neither a size, auto nor off,
+ * which has been said on standard error. */
+bool service_ceiling(const struct flags *f, uint64_t *bytes);
 /* getenv as the readers of settings take it. */
 const char *service_environment(const char *name);
 /* By --log.level and --log.format, on standard error. */

@@ -4,9 +4,9 @@
  *   refresh timer     >-- refresh --> pool thread: glob, read, parse --> back on the loop: keep or replace per file -->
  * report start            /
  *
- * A file that a discoverer of this process writes (env.feed) is not read: its targets come from there, as soon as it has
- * reported once, with the labels that the file would give them. Until then the file counts, which may be there from
- * before; and where there is none, the first report waits for the feed.
+ * A file that a discoverer of this process writes (env.feed) is not read: its targets come from there, as soon as it
+ * has reported once, with the labels that the file would give them. Until then the file counts, which may be there
+ * from before; and where there is none, the first report waits for the feed.
  *
  * A file that cannot be read or parsed keeps its last good groups, is counted and logged; a file that is gone takes its
  * groups along. Events during a refresh lead to exactly one more. Everything but the reading is on the control loop;

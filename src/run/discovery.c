@@ -73,7 +73,8 @@ static struct resolver *open_resolver(struct program *p)
 
 struct discover_env program_discover_env(struct program *p, const struct plan_scrape *config)
 {
-    const struct plan_discovery *d = &config->discovery;
+    static const struct plan_discovery none;
+    const struct plan_discovery *d = config ? &config->discovery : &none;
 
     return (struct discover_env){
         .loop = p->loop,
@@ -82,8 +83,9 @@ struct discover_env program_discover_env(struct program *p, const struct plan_sc
         .totals = &p->discovery->totals,
         .http = d->n_http_sd || d->n_ecs_task_sd ? open_http(p) : NULL,
         .resolver = d->n_dns_sd ? open_resolver(p) : NULL,
-        .aws = d->n_aws_sd || d->n_cloudmap_sd ? program_aws_open(p) : NULL,
+        .aws = !config || d->n_aws_sd || d->n_cloudmap_sd ? program_aws_open(p) : NULL,
         .task_metadata_uri = getenv("ECS_CONTAINER_METADATA_URI_V4"),
-        .config = config->job_name,
+        .feed = p->ecs_feed,
+        .config = config ? config->job_name : STR("ecs_service_discovery"),
     };
 }

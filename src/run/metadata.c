@@ -61,7 +61,7 @@ static void send_all(struct program *p)
     deduplicate(p->families);
     for (int i = 0; i < SCOPE_SLOTS; i++) {
         const struct program_sink *s = &p->sinks[i];
-        if (s->slot < 0 || s->closing || !s->config->metadata_send || p->families->n == 0)
+        if (s->slot < 0 || s->closing || !s->remote_write || !s->remote_write->metadata_send || p->families->n == 0)
             continue;
         struct worker_families *copy = NEW(struct worker_families);
         append_copies(copy, p->families->v, p->families->n);

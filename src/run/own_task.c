@@ -17,6 +17,18 @@
 
 enum { TIMEOUT_MS = 2000, TRIES = 3 };
 
+static bool is_set(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value;
+}
+
+bool own_task_in_container(void)
+{
+    return str_eq(str_c(getenv("RUN_IN_CONTAINER")), STR("True")) || is_set("ECS_CONTAINER_METADATA_URI_V4") ||
+           is_set("ECS_CONTAINER_METADATA_URI");
+}
+
 /* False outside ECS. */
 static bool metadata_url(struct buf *out)
 {
@@ -45,6 +57,7 @@ static enum err read_task(struct str body, struct arena *a, struct own_task *out
         for (int i = 0; i < 4 && more; i++)
             more = str_cut(rest, ':', &part, &rest);
         out->region = more ? str_dup(a, part) : STR("");
+        out->arn = str_dup(a, node_text(root, "TaskARN"));
         out->cluster = str_dup(a, ecs_short_name(node_text(root, "Cluster")));
     }
     arena_release(&scratch);
@@ -55,7 +68,7 @@ enum err own_task_ask(struct arena *a, struct own_task *out, struct buf *url, st
 {
     enum err err = OK;
 
-    *out = (struct own_task){STR(""), STR("")};
+    *out = (struct own_task){STR(""), STR(""), STR("")};
     if (!metadata_url(url))
         return OK;
     for (int i = 0; i < TRIES; i++) {

@@ -1,8 +1,10 @@
 /* program: see the header.
  *
- *   program_start   workers -> sinks (spools are opened, lanes with data drain) -> web -> pools (discovery, scraping)
+ *   program_start   workers -> sinks (spools are opened, lanes with data drain) -> push sources -> pools (discovery,
+ *                   scraping)
  *   program_reload  load the new plan; sinks, then pools, are changed by difference; a failure changes nothing
- *   program_stop    readiness off, discovery off -> workers scrape no more, seal, drain, close their lanes
+ *   program_stop    readiness off, discovery off -> push sources hand over what is pending (in a container they wait
+ *                   for what comes last) -> workers scrape no more, seal, drain, close their lanes
  *                   -> spools closed, one line per sink -> I/O thread, web, workers freed -> loop_stop
  *
  * A plan is kept by whoever still refers to it (targets, sinks, pages) and freed with its last user.
@@ -21,7 +23,11 @@
 #include "run/program_int.h"
 #include "source/scrape/failure_log.h"
 
-enum { IO_THREAD_PATIENCE_MS = 5000, MAX_CONNECTING = 256 };
+enum { IO_THREAD_PATIENCE_MS = 5000, MAX_CONNECTING = 256, LINGER_POLL_MS = 100 };
+
+/* At the end: how long nothing may have come until receivers are closed, and what is left for draining then. */
+#define QUIET_NS      1000000000ull
+#define LAST_DRAIN_NS 3000000000ull
 
 /* ---- targets go to the worker of their lane ---- */
 
@@ -64,7 +70,7 @@ static uint64_t offset_seed(const struct plan *plan)
 
 static uint32_t count_workers(const struct program_options *o)
 {
-    uint32_t n = o->workers;
+    uint32_t n = o->single_loop ? 1 : o->workers;
 
     if (n == 0) {
         const char *uri = getenv("ECS_CONTAINER_METADATA_URI_V4");
@@ -132,9 +138,15 @@ static void on_web_quit(void *ctx)
     program_stop(ctx, "Received termination request via web service, exiting gracefully...");
 }
 
+/* With a discovery of its own the program is ready when that has found out anything. */
 static bool is_ready(void *ctx)
 {
-    return !((struct program *)ctx)->stopping;
+    struct program *p = ctx;
+    struct discover_status status = {.last_refresh_ms = 1};
+
+    if (p->ecs_agent)
+        p->ecs_agent->status(p->ecs_agent, &status);
+    return !p->stopping && status.last_refresh_ms > 0;
 }
 
 static bool last_reload(void *ctx, int64_t *at_ms)
@@ -170,8 +182,9 @@ static void warn_of_plan(struct program *p)
 {
     for (uint32_t i = 0; i < p->plan->n_warnings; i++)
         log_warn(p->o.log, p->plan->warnings[i].p);
-    if (p->plan->n_remote_writes == 0)
-        log_warn(p->o.log, "no remote_write is configured: targets are scraped, and nothing is delivered");
+    bool only_finds = p->plan->ecs_agent && p->plan->n_scrapes == 0;
+    if (p->plan->n_remote_writes + p->plan->n_cloudwatch == 0 && !only_finds)
+        log_warn(p->o.log, "no destination is configured: targets are scraped, and nothing is delivered");
 }
 
 /* An existing write-ahead log of the original in the same directory is nobody's to touch. */
@@ -251,8 +264,12 @@ enum err program_start(struct loop *loop, const struct program_options *o, struc
     err = program_sinks_apply(p, d);
     if (err)
         goto fail_sinks;
+    err = program_push_apply(p, d);
+    if (err)
+        goto fail_sinks;
     program_pools_apply(p);
     program_metadata_start(p);
+    program_summary_start(p);
     if (p->o.memory_ceiling_bytes != UINT64_MAX)
         start_memory_guard(p);
     note_reload(p, true);
@@ -281,6 +298,7 @@ enum err program_reload(struct program *p, struct diag *d)
 {
     struct plan *next = NULL, *before = p->plan;
     struct failure_logs *logs = NULL;
+    struct diag push = {0};
 
     if (p->stopping)
         return diag_set(d, ERR_CANCELED, "stopping");
@@ -305,6 +323,9 @@ enum err program_reload(struct program *p, struct diag *d)
         return err;
     }
     use_failure_logs(p, logs);
+    if (program_push_apply(p, &push))
+        log_error(p->o.log, "a listener cannot be changed", F_C("err", push.text),
+                  F_C("next", "it stays as it was; the rest of the new configuration is in force"));
     program_pools_apply(p);
     program_metadata_start(p);
     plan_unref(before);
@@ -367,28 +388,89 @@ static int64_t stop_deadline_ms(const struct program *p)
     return p->hurry ? 0 : ms;
 }
 
+static void end_workers(struct program *p)
+{
+    struct worker_stop stop = {
+        .deadline_ns = p->stop_deadline_ns,
+        .leave_durable = p->mode == SPOOL_DISK && !machine_in_container(),
+        .done = on_worker_stopped,
+        .ctx = p,
+    };
+
+    timer_stop(&p->lingering);
+    program_push_close(p);
+    for (uint32_t i = 0; i < p->n_workers; i++)
+        worker_stop(p->workers[i], &stop);
+}
+
+/* Whether what depends on us may still send something. */
+static bool may_still_come(struct program *p)
+{
+    struct arena a = {0};
+    struct push_status *v;
+    uint64_t received = 0, now_ns = clock_mono_ns();
+    bool connected = false;
+    uint32_t n = program_push_status(p, &a, &v);
+
+    for (uint32_t i = 0; i < n; i++) {
+        received += v[i].received + v[i].dropped;
+        connected = connected || v[i].connections > 0;
+    }
+    arena_release(&a);
+    if (received != p->received || !p->quiet_since_ns)
+        p->quiet_since_ns = now_ns;
+    p->received = received;
+    return (connected || now_ns - p->quiet_since_ns < QUIET_NS) && now_ns + LAST_DRAIN_NS < p->stop_deadline_ns;
+}
+
+static void linger(struct program *p);
+
+static void on_lingering(struct timer *t)
+{
+    linger(CONTAINER_OF(t, struct program, lingering));
+}
+
+static void linger(struct program *p)
+{
+    if (may_still_come(p))
+        timer_start(p->loop, &p->lingering, LINGER_POLL_MS, on_lingering);
+    else
+        end_workers(p);
+}
+
+static void hurry(struct program *p)
+{
+    if (timer_armed(&p->lingering)) {
+        p->stop_deadline_ns = 0;
+        end_workers(p);
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_workers && p->workers_left; i++)
+        worker_hurry(p->workers[i]);
+}
+
 void program_stop(struct program *p, const char *reason)
 {
     if (p->stopping) {
-        for (uint32_t i = 0; i < p->n_workers && p->workers_left; i++)
-            worker_hurry(p->workers[i]);
+        hurry(p);
         return;
     }
     p->stopping = true;
     if (reason)
         log_info(p->o.log, reason);
     timer_stop(&p->metadata);
+    timer_stop(&p->summary);
     memory_guard_free(p->memory);
     program_discoverers_stop(p);
-    struct worker_stop stop = {
-        .deadline_ns = clock_mono_ns() + (uint64_t)stop_deadline_ms(p) * 1000000,
-        .leave_durable = p->mode == SPOOL_DISK && !machine_in_container(),
-        .done = on_worker_stopped,
-        .ctx = p,
-    };
+    p->stop_deadline_ns = clock_mono_ns() + (uint64_t)stop_deadline_ms(p) * 1000000;
     p->workers_left = p->n_workers;
+    if (!program_push_open(p) || p->hurry || !machine_in_container()) {
+        end_workers(p);
+        return;
+    }
     for (uint32_t i = 0; i < p->n_workers; i++)
-        worker_stop(p->workers[i], &stop);
+        worker_stop_scraping(p->workers[i]);
+    linger(p);
 }
 
 void program_free(struct program *p)

@@ -19,9 +19,11 @@ struct program_options {
     struct log *log;
     struct counters *counters;
     uint32_t workers; /* 0: from the task metadata, the control group, the CPUs */
+    bool single_loop; /* one worker, on the control loop: plans with CloudWatch or push sources need it */
 
     const char *data_directory; /* of the spools; NULL with spool_memory */
     bool data_named;            /* the user named it: failing to write there is an error, not a fallback */
+    const char *data_flag;      /* by which flag, for messages: "--spool.path" */
     bool spool_memory;          /* --spool=memory */
     uint64_t spool_max_bytes, spool_memory_bytes;
     int64_t spool_max_age_ms;
@@ -32,6 +34,7 @@ struct program_options {
     bool adjust_timestamps;
     int64_t timestamp_tolerance_ms, discovery_reload_ms;
     int64_t flush_deadline_ms; /* --storage.remote.flush-deadline */
+    int64_t summary_ms;        /* how often the ledgers are logged; 0: at the end only */
 
     struct web_options web; /* without the functions: the program fills them in */
     /* Reads the configuration again; control loop. */

@@ -26,16 +26,33 @@ struct gathering {
 
 enum { ARENA_OWN = LANES }; /* the workers' arenas are 0 .. LANES-1 */
 
-static int by_pool_and_url(const void *a, const void *b)
+static int by_pipeline(uint32_t a, uint32_t b)
 {
-    const struct scrape_status *x = a, *y = b;
-    int c = str_cmp(x->target->scrape_pool, y->target->scrape_pool);
-    return c ? c : str_cmp(x->target->url, y->target->url);
+    return a < b ? -1 : a > b;
 }
 
-static int by_pool_name(const void *a, const void *b)
+/* The order of pools: by name, then by pipeline. */
+static int compare_pool(const struct scrape_target *t, const struct web_pool *w)
 {
-    return str_cmp(((const struct web_pool *)a)->name, ((const struct web_pool *)b)->name);
+    int c = str_cmp(t->scrape_pool, w->name);
+    return c ? c : by_pipeline(t->config->pipeline, w->pipeline);
+}
+
+static int by_pool_and_url(const void *a, const void *b)
+{
+    const struct scrape_target *x = ((const struct scrape_status *)a)->target;
+    const struct scrape_target *y = ((const struct scrape_status *)b)->target;
+    int c = str_cmp(x->scrape_pool, y->scrape_pool);
+    if (!c)
+        c = by_pipeline(x->config->pipeline, y->config->pipeline);
+    return c ? c : str_cmp(x->url, y->url);
+}
+
+static int by_pool(const void *a, const void *b)
+{
+    const struct web_pool *x = a, *y = b;
+    int c = str_cmp(x->name, y->name);
+    return c ? c : by_pipeline(x->pipeline, y->pipeline);
 }
 
 static struct scrape_status *merge_targets(struct gathering *g, struct web_snapshot *s, uint32_t *n_out)
@@ -69,6 +86,7 @@ static void fill_pools(struct gathering *g, struct web_snapshot *s)
         const struct scrape_dropped *dropped;
         struct web_pool *w = &s->pools[i];
         w->name = str_dup(a, scrape_pool_name(pool));
+        w->pipeline = g->p->pools[i]->pipeline;
         w->n_dropped = scrape_pool_dropped(pool, &dropped, &w->dropped_total);
         struct scrape_dropped *copies = ARENA_ARRAY(a, struct scrape_dropped, w->n_dropped + 1);
         for (uint32_t k = 0; k < w->n_dropped; k++)
@@ -76,14 +94,14 @@ static void fill_pools(struct gathering *g, struct web_snapshot *s)
         w->dropped = copies;
         w->n_discoverers = program_pool_discoverers(g->p->pools[i], a, &w->discoverers);
     }
-    qsort(s->pools, s->n_pools, sizeof(*s->pools), by_pool_name);
-    /* Both are sorted by pool name; a target whose pool has just gone is left out. */
+    qsort(s->pools, s->n_pools, sizeof(*s->pools), by_pool);
+    /* Both are in the order of pools; a target whose pool has just gone is left out. */
     for (uint32_t i = 0; i < s->n_pools; i++) {
         struct web_pool *w = &s->pools[i];
-        while (at < n && str_cmp(all[at].target->scrape_pool, w->name) < 0)
+        while (at < n && compare_pool(all[at].target, w) < 0)
             at++;
         w->targets = all + at;
-        while (at < n && str_eq(all[at].target->scrape_pool, w->name)) {
+        while (at < n && compare_pool(all[at].target, w) == 0) {
             at++;
             w->n_targets++;
         }
@@ -115,8 +133,11 @@ static void fill_sinks(struct gathering *g, struct web_snapshot *s)
         if (sink->slot < 0 || sink->closing)
             continue;
         struct web_sink *w = &s->sinks[s->n_sinks++];
-        w->name = str_dup(a, sink->config->name);
-        w->url = str_dup(a, sink->config->url);
+        w->name = str_dup(a, sink->name);
+        w->kind = sink->kind;
+        w->url = program_sink_url(sink, a);
+        w->pipelines = sink->cloudwatch ? sink->cloudwatch->pipelines : sink->remote_write->pipelines;
+        w->no_batches = sink->cloudwatch && !sink->cloudwatch->emf;
         w->mode = sink->mode;
         w->directory = str_dup(a, str_c(sink->directory));
         spool_ledger(sink->spool, &w->ledger);
@@ -126,6 +147,20 @@ static void fill_sinks(struct gathering *g, struct web_snapshot *s)
             if (g->answers[k]->has_sink[i])
                 merge_status(&w->status, &g->answers[k]->sinks[i]);
     }
+}
+
+static void fill_sources(struct gathering *g, struct web_snapshot *s)
+{
+    struct arena *a = &s->arenas[ARENA_OWN];
+    struct discoverer *d = g->p->ecs_agent;
+
+    s->n_push = program_push_status(g->p, a, &s->push);
+    if (!d)
+        return;
+    s->discovery = ARENA_NEW(a, struct discover_status);
+    d->status(d, s->discovery);
+    s->discovery->about = str_dup(a, s->discovery->about);
+    s->discovery->last_error = str_dup(a, s->discovery->last_error);
 }
 
 static void fill_workers(struct gathering *g, struct web_snapshot *s)
@@ -160,7 +195,7 @@ static void drop_unlisted(struct web_snapshot *s, struct gathering *g)
             struct scrape_target *t = g->answers[i]->targets[k].target;
             bool listed = false;
             for (uint32_t j = 0; j < s->n_pools && !listed; j++)
-                listed = str_eq(s->pools[j].name, t->scrape_pool);
+                listed = compare_pool(t, &s->pools[j]) == 0;
             if (!listed)
                 scrape_target_unref(t);
         }
@@ -186,6 +221,7 @@ static void finish(struct gathering *g)
     fill_pools(g, s);
     drop_unlisted(s, g);
     fill_sinks(g, s);
+    fill_sources(g, s);
     fill_workers(g, s);
     for (uint32_t i = 0; i < g->p->n_workers; i++) {
         s->series += g->answers[i]->series;

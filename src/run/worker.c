@@ -35,7 +35,9 @@ struct slot_signer {
 };
 
 struct sink_slot {
+    struct sink *sink; /* NULL: none. One of the two below */
     struct remote_write *rw;
+    struct cloudwatch *cw;
     struct slot_signer *signers; /* freed when the destination is closed */
     bool drained;
 };
@@ -183,9 +185,12 @@ static void tell_scraper(struct worker *w)
 {
     uint32_t n = 0;
 
-    for (int i = 0; i < SCOPE_SLOTS; i++)
-        if (w->sinks[i].rw)
-            w->consumers[n++] = remote_write_consumer(w->sinks[i].rw);
+    for (int i = 0; i < SCOPE_SLOTS; i++) {
+        struct sink *s = w->sinks[i].sink;
+        struct batch_consumer *c = s ? s->ops->consumer(s) : NULL;
+        if (c)
+            w->consumers[n++] = c;
+    }
     scraper_consumers(w->scraper, w->consumers, n);
 }
 
@@ -207,8 +212,8 @@ static void on_refused(void *ctx)
 static struct slot_signer *signer_of(struct worker *w, const struct worker_sink *sink)
 {
     struct sink_slot *slot = &w->sinks[sink->slot];
-    struct aws_signer_options options = {.service = sink->config->sigv4->service,
-                                         .destination = sink->config->name,
+    struct aws_signer_options options = {.service = sink->remote_write->sigv4->service,
+                                         .destination = sink->remote_write->name,
                                          .log = w->o.log,
                                          .refused = w->o.sink_refused ? on_refused : NULL};
 
@@ -256,51 +261,99 @@ void worker_sink_credentials(struct worker *w, int slot, struct aws_credentials 
     order_post(o);
 }
 
+static enum err set_remote_write(struct worker *w, const struct worker_sink *sink, struct diag *d)
+{
+    struct sink_slot *slot = &w->sinks[sink->slot];
+    struct remote_write_signing signing = {0};
+
+    if (sink->remote_write->sigv4)
+        signing = (struct remote_write_signing){aws_signer_http(signer_of(w, sink)->aws), aws_signer_refused};
+    if (slot->rw) {
+        remote_write_update(slot->rw, sink->plan, sink->remote_write, &signing);
+        return OK;
+    }
+    struct remote_write_options options = {
+        .loop = w->loop,
+        .http = w->http,
+        .intern = w->intern,
+        .scopes = w->scopes,
+        .slot = sink->slot,
+        .spool = sink->spool,
+        .worker = w->o.index,
+        .n_workers = w->o.n_workers,
+        .plan = sink->plan,
+        .config = sink->remote_write,
+        .compression = sink->compression,
+        .signing = signing,
+        .shared = sink->shared,
+        .log = w->o.log,
+        .counters = w->o.counters,
+    };
+    enum err err = remote_write_new(&options, &slot->rw, d);
+    if (!err)
+        slot->sink = remote_write_sink(slot->rw);
+    return err;
+}
+
+static enum err set_cloudwatch(struct worker *w, const struct worker_sink *sink, struct diag *d)
+{
+    struct sink_slot *slot = &w->sinks[sink->slot];
+
+    if (slot->cw) {
+        cloudwatch_update(slot->cw, sink->plan, sink->cloudwatch);
+        return OK;
+    }
+    struct cloudwatch_options options = {
+        .loop = w->loop,
+        .aws = sink->aws,
+        .intern = w->intern,
+        .scopes = w->scopes,
+        .slot = sink->slot,
+        .spool = sink->spool,
+        .plan = sink->plan,
+        .config = sink->cloudwatch,
+        .log = w->o.log,
+        .counters = w->o.counters,
+    };
+    enum err err = cloudwatch_new(&options, &slot->cw, d);
+    if (!err)
+        slot->sink = cloudwatch_sink(slot->cw);
+    return err;
+}
+
 static void run_sink_set(struct order *o)
 {
     struct worker *w = o->w;
-    struct sink_slot *slot = &w->sinks[o->sink.slot];
-    struct remote_write_signing signing = {0};
+    const struct worker_sink *sink = &o->sink;
+    struct str name = sink->cloudwatch ? sink->cloudwatch->name : sink->remote_write->name;
     struct diag d = {0};
 
-    if (o->sink.config->sigv4)
-        signing = (struct remote_write_signing){aws_signer_http(signer_of(w, &o->sink)->aws), aws_signer_refused};
-    if (slot->rw) {
-        remote_write_update(slot->rw, o->sink.plan, o->sink.config, &signing);
-    } else {
-        struct remote_write_options options = {
-            .loop = w->loop,
-            .http = w->http,
-            .intern = w->intern,
-            .scopes = w->scopes,
-            .slot = o->sink.slot,
-            .spool = o->sink.spool,
-            .worker = w->o.index,
-            .n_workers = w->o.n_workers,
-            .plan = o->sink.plan,
-            .config = o->sink.config,
-            .compression = o->sink.compression,
-            .signing = signing,
-            .shared = o->sink.shared,
-            .log = w->o.log,
-            .counters = w->o.counters,
-        };
-        if (remote_write_new(&options, &slot->rw, &d))
-            log_error(w->o.log, "destination cannot be started", F_STR("remote_name", o->sink.config->name),
-                      F_C("err", d.text), F_C("next", "it receives nothing until the next reload"));
-        slot->drained = false;
-        tell_scraper(w);
-    }
-    plan_unref(o->sink.plan);
+    if (sink->cloudwatch ? set_cloudwatch(w, sink, &d) : set_remote_write(w, sink, &d))
+        log_error(w->o.log, "destination cannot be started", F_STR("remote_name", name), F_C("err", d.text),
+                  F_C("next", "it receives nothing until the next reload"));
+    w->sinks[sink->slot].drained = false;
+    tell_scraper(w);
+    plan_unref(sink->plan);
     free(o);
 }
 
 void worker_sink_set(struct worker *w, const struct worker_sink *sink)
 {
     struct order *o = order_new(w, run_sink_set);
+
     o->sink = *sink;
     plan_ref(sink->plan);
-    order_post(o);
+    CHECK(!sink->cloudwatch || !w->o.own_thread);
+    if (sink->cloudwatch)
+        run_sink_set(o);
+    else
+        order_post(o);
+}
+
+struct cloudwatch *worker_cloudwatch(const struct worker *w, int slot)
+{
+    CHECK(!w->o.own_thread);
+    return w->sinks[slot].cw;
 }
 
 static void reply_removed(struct order *o)
@@ -317,15 +370,24 @@ static void on_removed(void *ctx)
     order_reply(o, reply_removed);
 }
 
+/* Out of the slot, to be closed. */
+static struct sink *take_sink(struct sink_slot *slot)
+{
+    struct sink *sink = slot->sink;
+
+    slot->sink = NULL;
+    slot->rw = NULL;
+    slot->cw = NULL;
+    return sink;
+}
+
 static void run_sink_remove(struct order *o)
 {
-    struct sink_slot *slot = &o->w->sinks[o->remove.slot];
-    struct remote_write *rw = slot->rw;
+    struct sink *sink = take_sink(&o->w->sinks[o->remove.slot]);
 
-    slot->rw = NULL;
     tell_scraper(o->w);
-    if (rw)
-        remote_write_close(rw, on_removed, o);
+    if (sink)
+        sink->ops->close(sink, on_removed, o);
     else
         on_removed(o);
 }
@@ -358,9 +420,10 @@ static void run_snapshot(struct order *o)
     if (w->scraper && o->snapshot.families)
         scraper_status_families(w->scraper, &s->arena, s->targets, s->n_targets);
     for (int i = 0; i < SCOPE_SLOTS; i++) {
-        s->has_sink[i] = w->sinks[i].rw != NULL;
-        if (s->has_sink[i])
-            remote_write_status(w->sinks[i].rw, &s->arena, &s->sinks[i]);
+        const struct sink *sink = w->sinks[i].sink;
+        s->has_sink[i] = sink != NULL;
+        if (sink)
+            sink->ops->status(sink, &s->arena, &s->sinks[i]);
     }
     s->series = intern_count(w->intern);
     s->intern_bytes = intern_bytes(w->intern);
@@ -453,23 +516,22 @@ static void close_sinks(struct worker *w)
     timer_stop(&w->drain);
     w->closing = 1; /* held while the loop below runs: a sink may close at once */
     for (int i = 0; i < SCOPE_SLOTS; i++) {
-        struct remote_write *rw = w->sinks[i].rw;
-        if (!rw)
+        struct sink *sink = take_sink(&w->sinks[i]);
+        if (!sink)
             continue;
         w->closing++;
-        w->sinks[i].rw = NULL;
-        remote_write_close(rw, on_sink_closed, w);
+        sink->ops->close(sink, on_sink_closed, w);
     }
     on_sink_closed(w);
 }
 
 /* Failing: its last word was an error, and nothing is on the way. */
-static bool is_failing(struct remote_write *rw)
+static bool is_failing(const struct sink *sink)
 {
     struct arena a = {0};
     struct sink_status st = {0};
 
-    remote_write_status(rw, &a, &st);
+    sink->ops->status(sink, &a, &st);
     arena_release(&a);
     return st.last_error_ms > st.last_success_ms && st.backing_off > 0 && st.in_flight == 0;
 }
@@ -480,7 +542,7 @@ static void on_drain_poll(struct timer *t)
     bool wait = false;
 
     for (int i = 0; i < SCOPE_SLOTS && clock_mono_ns() < w->stop.deadline_ns; i++)
-        if (w->sinks[i].rw && !w->sinks[i].drained && !(w->stop.leave_durable && is_failing(w->sinks[i].rw)))
+        if (w->sinks[i].sink && !w->sinks[i].drained && !(w->stop.leave_durable && is_failing(w->sinks[i].sink)))
             wait = true;
     if (wait)
         timer_start(w->loop, &w->drain, DRAIN_POLL_MS, on_drain_poll);
@@ -494,6 +556,18 @@ static void on_drained(void *ctx)
     slot->drained = true;
 }
 
+static void run_stop_scraping(struct order *o)
+{
+    if (o->w->scraper)
+        scraper_stop(o->w->scraper);
+    free(o);
+}
+
+void worker_stop_scraping(struct worker *w)
+{
+    order_post(order_new(w, run_stop_scraping));
+}
+
 static void run_stop(struct order *o)
 {
     struct worker *w = o->w;
@@ -502,9 +576,11 @@ static void run_stop(struct order *o)
     w->stopping = true;
     free(o);
     scraper_stop(w->scraper);
-    for (int i = 0; i < SCOPE_SLOTS; i++)
-        if (w->sinks[i].rw)
-            remote_write_drain(w->sinks[i].rw, on_drained, &w->sinks[i]);
+    for (int i = 0; i < SCOPE_SLOTS; i++) {
+        struct sink *sink = w->sinks[i].sink;
+        if (sink)
+            sink->ops->drain(sink, on_drained, &w->sinks[i]);
+    }
     timer_start(w->loop, &w->drain, 1, on_drain_poll);
 }
 

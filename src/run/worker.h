@@ -9,6 +9,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "loop/loop.h"
+#include "sink/cloudwatch/cloudwatch.h"
 #include "sink/remote_write/remote_write.h"
 #include "source/scrape/scraper.h"
 
@@ -43,12 +44,18 @@ void worker_target_remove(struct worker *w, uint64_t identity);
 struct worker_sink {
     int slot; /* 0 .. SCOPE_SLOTS-1, the same on every worker */
     struct spool *spool;
-    struct plan *plan;                      /* a reference is taken */
-    const struct plan_remote_write *config; /* in that plan */
-    enum compression compression;
-    struct remote_write_shared *shared;
+    struct plan *plan; /* a reference is taken */
+    /* One of the two, in that plan. */
+    const struct plan_remote_write *remote_write;
+    const struct plan_cloudwatch *cloudwatch;
+    enum compression compression;       /* of remote write */
+    struct remote_write_shared *shared; /* the same */
+    struct aws *aws;                    /* of CloudWatch */
 };
+/* CloudWatch is told at once, and needs a worker without a thread of its own: AWS is called on the control loop. */
 void worker_sink_set(struct worker *w, const struct worker_sink *sink);
+/* NULL: there is none in this slot, or it could not be started. Of a worker without a thread of its own. */
+struct cloudwatch *worker_cloudwatch(const struct worker *w, int slot);
 /* What its requests are signed with from now on (plan_remote_write.sigv4), for which region. Takes a reference; NULL:
  * nothing, for the reason given. */
 struct aws_credentials;
@@ -89,6 +96,8 @@ void worker_families(struct worker *w, worker_families_fn *fn, void *ctx);
 /* Sends them as metadata; `f` is handed over. */
 void worker_send_metadata(struct worker *w, int slot, struct worker_families *f);
 
+/* No scrape starts any more; destinations go on. */
+void worker_stop_scraping(struct worker *w);
 /* Ends scraping, seals, sends what waits until everything is delivered, `deadline_ns` (monotonic) has come, or, with
  * leave_durable, only destinations that fail anyway are left; then closes the lanes. done(ctx) on the control loop. */
 struct worker_stop {

@@ -102,9 +102,13 @@ static void put_dropped(struct json *j, struct http_call *call, const struct web
         return;
     }
     json_object(j);
-    for (uint32_t i = 0; i < s->n_pools; i++) {
-        json_key(j, s->pools[i].name);
-        json_u64(j, s->pools[i].dropped_total);
+    for (uint32_t i = 0; i < s->n_pools;) {
+        struct str name = s->pools[i].name;
+        uint64_t total = 0;
+        for (; i < s->n_pools && str_eq(s->pools[i].name, name); i++) /* one job in several pipelines */
+            total += s->pools[i].dropped_total;
+        json_key(j, name);
+        json_u64(j, total);
     }
     json_object_end(j);
 }
@@ -138,7 +142,8 @@ int api_pools(struct web *w, struct http_call *call, const struct web_snapshot *
     json_key_c(&j, "scrapePools");
     json_array(&j);
     for (uint32_t i = 0; i < s->n_pools; i++)
-        json_str(&j, s->pools[i].name);
+        if (i == 0 || !str_eq(s->pools[i].name, s->pools[i - 1].name))
+            json_str(&j, s->pools[i].name);
     json_array_end(&j);
     json_object_end(&j);
     json_object_end(&j);

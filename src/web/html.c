@@ -1,7 +1,7 @@
 /* html: what the pages share: server-rendered HTML that needs no script and no outside asset, reads on a phone (tables
  * become cards below 640 px) and follows the reader's light or dark setting.
  *
- *   header   the links to all pages, ready or stopping
+ *   header   the links to all pages, ready or not
  *   main     the page's own
  *
  * Everything that comes from outside (labels, URLs, the destinations' words) goes through html_text.
@@ -116,7 +116,7 @@ void html_head(struct web *w, bool refresh, struct buf *out)
     buf_printf(out, "<span class=\"dim\">leadline %s, up since ", LEADLINE_VERSION);
     clock_print(out, w->o.start_ms);
     buf_printf(out, "</span>%s</header><main>",
-               w->o.ready(w->o.ctx) ? "<span class=\"good\">ready</span>" : "<span class=\"warn\">stopping</span>");
+               w->o.ready(w->o.ctx) ? "<span class=\"good\">ready</span>" : "<span class=\"warn\">not ready</span>");
 }
 
 void html_foot(struct buf *out)

@@ -3,7 +3,7 @@
  *   the counters of every layer, under the original's names where it has them
  *   the ledgers, one line per term and destination, so that anyone can check that
  *       leadline_samples_read_total = ..._delivered_total + ..._waiting + sum by (reason) of ..._dropped_total
- *   targets by pool and health, the process
+ *   targets by pool and health, listeners, the process
  *
  * Targets and ledgers come from a snapshot; names, not paths or URLs, are labels.
  */
@@ -73,9 +73,35 @@ static void print_pools(const struct web_snapshot *s, struct buf *out)
         for (int h = 0; h < 3; h++) {
             buf_c(out, "leadline_targets{scrape_job=\"");
             prom_print_value(out, s->pools[i].name);
+            if (s->pools[i].pipeline)
+                buf_printf(out, "\",pipeline=\"%u", s->pools[i].pipeline);
             buf_printf(out, "\",health=\"%s\"} %u\n", names[h], n[h]);
         }
     }
+}
+
+static void listener_line(struct buf *out, const char *name, const struct push_status *p, uint64_t v)
+{
+    buf_printf(out, "%s{listener=\"", name);
+    prom_print_value(out, p->name);
+    buf_c(out, "\"} ");
+    buf_u64(out, v);
+    buf_char(out, '\n');
+}
+
+static void print_listeners(const struct web_snapshot *s, struct buf *out)
+{
+    if (s->n_push == 0)
+        return;
+    family(out, "leadline_listener_received_total", "counter", "Lines or events that a listener took.");
+    for (uint32_t i = 0; i < s->n_push; i++)
+        listener_line(out, "leadline_listener_received_total", &s->push[i], s->push[i].received);
+    family(out, "leadline_listener_dropped_total", "counter", "Lines, events and datagrams that it did not take.");
+    for (uint32_t i = 0; i < s->n_push; i++)
+        listener_line(out, "leadline_listener_dropped_total", &s->push[i], s->push[i].dropped);
+    family(out, "leadline_listener_connections", "gauge", "Connections that are open.");
+    for (uint32_t i = 0; i < s->n_push; i++)
+        listener_line(out, "leadline_listener_connections", &s->push[i], s->push[i].connections);
 }
 
 static void gauge(struct buf *out, const char *name, const char *type, const char *help, double v)
@@ -128,6 +154,7 @@ int web_metrics(struct web *w, struct http_call *call, const struct web_snapshot
     counters_print(w->o.counters, out);
     print_ledgers(s, out);
     print_pools(s, out);
+    print_listeners(s, out);
     gauge(out, "leadline_log_lines_dropped_total", "counter", "Log lines dropped since nobody read them in time.",
           (double)log_dropped(w->o.log));
     gauge(out, "prometheus_ready", "gauge",

@@ -25,7 +25,76 @@ static uint32_t count_health(const struct web_pool *p, int health)
     return n;
 }
 
-static void put_pool_card(struct web *w, const struct web_pool *p, struct buf *out)
+static bool has_pipelines(const struct web_snapshot *s)
+{
+    for (uint32_t i = 0; i < s->n_pools; i++)
+        if (s->pools[i].pipeline)
+            return true;
+    return false;
+}
+
+/* Where a pool's samples go; said only where not all go everywhere. */
+static void put_destinations(const struct web_snapshot *s, uint32_t pipeline, struct buf *out)
+{
+    const char *between = "<br><span class=\"dim\">to ";
+
+    for (uint32_t i = 0; i < s->n_sinks; i++) {
+        const struct web_sink *sink = &s->sinks[i];
+        if (sink->no_batches || (sink->pipelines && !(sink->pipelines >> pipeline & 1)))
+            continue;
+        buf_c(out, between);
+        html_text(out, sink->name);
+        between = ", ";
+    }
+    buf_c(out, *between == ',' ? "</span>" : "<br><span class=\"warn\">to no destination</span>");
+}
+
+static void put_listener_card(const struct push_status *p, int64_t now_ms, struct buf *out)
+{
+    buf_c(out, "<div class=\"card\"><b>");
+    html_text(out, p->name);
+    buf_c(out, "</b> <code>");
+    html_text(out, p->address);
+    buf_c(out, "</code><br><span class=\"big\">");
+    html_number(out, p->received);
+    buf_c(out, "</span> received");
+    if (p->dropped) {
+        buf_c(out, ", <span class=\"bad\">");
+        html_number(out, p->dropped);
+        buf_c(out, " dropped</span>");
+    }
+    buf_c(out, "<br><span class=\"dim\">last ");
+    html_age(out, now_ms, p->last_ms);
+    if (p->connections)
+        buf_printf(out, ", %u connection%s", p->connections, p->connections == 1 ? "" : "s");
+    buf_c(out, "</span>");
+    if (p->last_error.n) {
+        buf_c(out, "<br><span class=\"bad\">");
+        html_text(out, p->last_error);
+        buf_c(out, "</span>");
+    }
+    buf_c(out, "</div>");
+}
+
+static void put_discovery_card(const struct discover_status *d, int64_t now_ms, struct buf *out)
+{
+    buf_c(out, "<div class=\"card\"><b>");
+    html_text(out, str_c(d->mechanism));
+    buf_c(out, "</b> <code>");
+    html_text(out, d->about);
+    buf_printf(out, "</code><br><span class=\"big\">%u</span> targets found<br><span class=\"dim\">last refresh ",
+               d->targets);
+    html_age(out, now_ms, d->last_refresh_ms);
+    buf_c(out, "</span>");
+    if (d->last_error.n) {
+        buf_c(out, "<br><span class=\"bad\">");
+        html_text(out, d->last_error);
+        buf_c(out, "</span>");
+    }
+    buf_c(out, "</div>");
+}
+
+static void put_pool_card(struct web *w, const struct web_snapshot *s, const struct web_pool *p, struct buf *out)
 {
     uint32_t up = count_health(p, HEALTH_UP), down = count_health(p, HEALTH_DOWN);
     uint64_t samples = 0;
@@ -48,6 +117,8 @@ static void put_pool_card(struct web *w, const struct web_pool *p, struct buf *o
     if (p->dropped_total)
         buf_printf(out, ", %" PRIu64 " targets dropped by relabelling", p->dropped_total);
     buf_c(out, "</span>");
+    if (has_pipelines(s))
+        put_destinations(s, p->pipeline, out);
     for (uint32_t k = 0; k < p->n_discoverers; k++) {
         if (p->discoverers[k].last_error.n == 0)
             continue;
@@ -101,7 +172,8 @@ static void put_sink_card(const struct web_sink *s, int64_t now_ms, struct buf *
 
     buf_c(out, "<div class=\"card\"><b>");
     html_text(out, s->name);
-    buf_printf(out, "</b> <span class=\"%s\">%s</span><br><code>", css, state);
+    buf_printf(out, "</b> <span class=\"dim\">%s</span> <span class=\"%s\">%s</span><br><code>", s->kind ? s->kind : "",
+               css, state);
     html_text(out, s->url);
     buf_c(out, "</code>");
     put_bar(l, out);
@@ -143,10 +215,16 @@ static void put_sink_card(const struct web_sink *s, int64_t now_ms, struct buf *
 static void put_flow(struct web *w, const struct web_snapshot *s, struct buf *out)
 {
     buf_c(out, "<div class=\"flow\"><div><div class=\"dim\">scraped</div>");
+    if (s->discovery)
+        put_discovery_card(s->discovery, s->taken_ms, out);
     for (uint32_t i = 0; i < s->n_pools; i++)
-        put_pool_card(w, &s->pools[i], out);
-    if (s->n_pools == 0)
+        put_pool_card(w, s, &s->pools[i], out);
+    if (s->n_pools == 0 && s->n_push == 0)
         buf_c(out, "<div class=\"card warn\">no scrape_configs</div>");
+    if (s->n_push)
+        buf_c(out, "<div class=\"dim\">received</div>");
+    for (uint32_t i = 0; i < s->n_push; i++)
+        put_listener_card(&s->push[i], s->taken_ms, out);
     buf_c(
         out,
         "</div><div class=\"arrow\">&#10132;</div><div><div class=\"dim\">shaped and spooled</div><div class=\"card\">"
@@ -159,7 +237,7 @@ static void put_flow(struct web *w, const struct web_snapshot *s, struct buf *ou
     for (uint32_t i = 0; i < s->n_sinks; i++)
         put_sink_card(&s->sinks[i], s->taken_ms, out);
     if (s->n_sinks == 0)
-        buf_c(out, "<div class=\"card warn\">no remote_write: nothing is delivered</div>");
+        buf_c(out, "<div class=\"card warn\">no destination: nothing is delivered</div>");
     buf_c(out, "</div></div>");
 }
 

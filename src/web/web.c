@@ -12,6 +12,8 @@
 #include "web/web.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/regex.h"
@@ -97,7 +99,7 @@ static void answer_dash(struct web *w, struct http_call *call, struct str path)
         if (w->o.ready(w->o.ctx))
             answer_text(call, 200, "leadline is Ready.\n");
         else
-            answer_text(call, 503, "Service Unavailable: stopping");
+            answer_text(call, 503, "Service Unavailable: starting or stopping");
     } else if (str_eq(path, STR("reload"))) {
         answer_lifecycle(w, call, false);
     } else if (str_eq(path, STR("quit"))) {
@@ -227,6 +229,16 @@ static enum err listen_on(struct web *w, struct str address, struct web_guard *g
     return OK;
 }
 
+static void listen_locally(struct web *w, struct str address)
+{
+    struct diag d = {0};
+
+    if (listen_on(w, address, NULL, &d))
+        log_warn(w->o.log, "no socket for pages and health checks", F_STR("address", address), F_C("err", d.text));
+    else
+        chmod(address.p + strlen("unix:"), 0600);
+}
+
 enum err web_new(struct loop *loop, const struct web_options *o, struct web **out, struct diag *d)
 {
     struct web *w = NEW(struct web);
@@ -241,7 +253,7 @@ enum err web_new(struct loop *loop, const struct web_options *o, struct web **ou
     for (uint32_t i = 0; i < o->n_addresses && !err; i++)
         err = listen_on(w, o->addresses[i], w->guard, d);
     if (!err && o->unix_socket.n)
-        err = listen_on(w, o->unix_socket, NULL, d);
+        listen_locally(w, o->unix_socket);
     if (err) {
         web_free(w);
         return err;

@@ -12,11 +12,13 @@
 #include "loop/loop.h"
 #include "plan/plan.h"
 #include "sink/sink_status.h"
+#include "source/push_status.h"
 #include "source/scrape/scrape_status.h"
 #include "spool/spool_status.h"
 
 struct web_pool {
     struct str name;
+    uint32_t pipeline;                   /* pools of one name differ in this */
     const struct scrape_status *targets; /* sorted by URL */
     uint32_t n_targets;
     struct discover_status *discoverers;
@@ -27,7 +29,10 @@ struct web_pool {
 };
 
 struct web_sink {
-    struct str name, url; /* url without credentials */
+    struct str name, url; /* url without credentials, or words where there is none */
+    const char *kind;     /* "remote write", "CloudWatch Logs", "CloudWatch metrics" */
+    uint32_t pipelines;   /* bit per pipeline that it gets; 0: all */
+    bool no_batches;      /* it gets none: what comes from listeners only */
     struct spool_ledger ledger;
     struct sink_status status; /* of all workers together */
     enum spool_mode mode;
@@ -48,6 +53,9 @@ struct web_snapshot {
     uint32_t n_pools;
     struct web_sink *sinks;
     uint32_t n_sinks;
+    struct push_status *push; /* listeners */
+    uint32_t n_push;
+    struct discover_status *discovery; /* of the plan, beside those of the jobs; NULL: none */
     uint32_t workers;
     struct web_worker *threads; /* one a worker */
     uint64_t series;            /* interned metrics */
@@ -63,7 +71,7 @@ struct web_flag {
 struct web_options {
     struct str *addresses; /* --web.listen-address, several; none: no port is opened */
     uint32_t n_addresses;
-    struct str unix_socket; /* empty: none */
+    struct str unix_socket; /* "unix:PATH", for us and root alone; cannot be had: a warning. Empty: none */
     struct str route_prefix, external_url, page_title, cors_origin;
     bool enable_lifecycle, agent; /* --agent */
     const char *data_directory;   /* of the spools, to be shown */

@@ -29,7 +29,7 @@ class CloudWatchAgent:
             AWS_ACCESS_KEY_ID=keys[0], AWS_SECRET_ACCESS_KEY=keys[1], AWS_ENDPOINT_URL=url, AWS_MAX_ATTEMPTS="1", **variables
         )
         listen = [] if any("listen-address" in f for f in flags) else ["--web.listen-address=127.0.0.1:0"]
-        self.flags = listen + list(flags)
+        self.flags = listen + [f"--spool.path={self.directory}/s"] + list(flags)
         if config:
             self.flags.append(f"--config={config}")
         else:

@@ -330,7 +330,8 @@ static void identify(const struct plan_scrape *config, struct labels all, struct
 
     buf_printf(&text, "%016llu", (unsigned long long)labels_hash(all));
     out->offset_hash = hash_fnv1a64(out->url, hash_fnv1a64(buf_view(&text), HASH_FNV1A64_INIT));
-    out->identity = hash_bytes_seed(out->url, hash_bytes_seed(config->job_name, labels_hash(out->labels) + config->pipeline));
+    out->identity =
+        hash_bytes_seed(out->url, hash_bytes_seed(config->job_name, labels_hash(out->labels) + config->pipeline));
 }
 
 enum populate_result populate(const struct plan_scrape *config, struct labels group, struct labels target,

@@ -201,6 +201,7 @@ bool scraper_deliver(struct scraper *s, struct page *page, const struct scrape_t
 
     struct intern_view view = intern_view(s->o.intern);
     b.metrics = &view;
+    b.interval_ms = target->interval_ms;
     if (ts_ms <= page->last_ms) {
         counter_add(s->predictor.counters.out_of_order, b.n_samples);
         return false;
