@@ -98,9 +98,11 @@ class ReportingAgent(CloudWatchAgent):
     balanced = Agent.balanced
 
     def __init__(self, directory, config, prometheus, url, metadata, *flags, **variables):
-        self.data = os.path.join(str(directory), "spool")
+        self.data = os.path.join(str(directory), "s")
         variables = {"RUN_IN_CONTAINER": "True", "LEADLINE_STOP_TIMEOUT": "10s", **metadata, **variables}
-        super().__init__(directory, {}, url, (KEY.access_key, KEY.secret_key), f"--spool.path={self.data}", *flags, **variables)
+        super().__init__(directory, {}, url, (KEY.access_key, KEY.secret_key), *flags, **variables)
+        if not any("spool.path" in f for f in self.flags):
+            self.flags.append(f"--spool.path={self.data}")
         self.env["CW_CONFIG_CONTENT"] = config if isinstance(config, str) else json.dumps(config)
         if prometheus is not None:
             self.env["PROMETHEUS_CONFIG_CONTENT"] = prometheus
@@ -109,7 +111,10 @@ class ReportingAgent(CloudWatchAgent):
     def start(self, wait=True):
         self.starts += 1
         self.log_path = os.path.join(self.directory, f"log-{self.starts}")
-        return super().start(wait)
+        super().start(wait)
+        if wait:
+            self.get("/-/healthy")  # the listener for pages is the first of all: when it answers, the others are there
+        return self
 
     def settled(self):
         """Everything that was read so far is delivered or dropped."""
