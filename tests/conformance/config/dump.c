@@ -1,6 +1,8 @@
 /* dump: reads one configuration as leadline does and prints what it says, for the comparison with promtool.
  *
  *   dump [--agent] [--warnings] FILE...
+ *   dump --cloudwatch-agent [--warnings] FILE...    as the CloudWatch agent's JSON, in a task of cluster "own" in
+ *                                                   eu-west-1, with a Prometheus file in the variable P
  *
  * One line a file and verdict, `ok FILE` or `CODE FILE`, then its errors or, if asked for, its warnings indented. Exit
  * status 0 whatever the verdicts are.
@@ -11,12 +13,37 @@
 #include "base/buf.h"
 #include "config/config.h"
 
-static void dump(const char *path, const struct config_options *o, bool warnings)
+static const char *environment(const char *name)
+{
+    return strcmp(name, "P") == 0 ? "scrape_configs: [{job_name: one}]\n" : NULL;
+}
+
+static enum err load_agents(const char *path, struct plan **plan, struct config_errors *errors)
+{
+    static const struct config_agent_options task = {
+        .cluster = STR("own"),
+        .region = STR("eu-west-1"),
+        .task_arn = STR("arn:aws:ecs:eu-west-1:1:task/own/x"),
+        .host_name = STR("box"),
+        .in_container = true,
+        .getenv = environment,
+    };
+    struct config_agent_source *sources;
+    struct diag odd, d = {0};
+    uint32_t n;
+    bool debug;
+    enum err err = config_agent_files(path, errors->arena, &sources, &n, &odd, &d);
+
+    return err ? err : config_parse_agent(sources, n, &task, plan, &debug, errors, &d);
+}
+
+static void dump(const char *path, const struct config_options *o, bool agents, bool warnings)
 {
     struct arena arena = {0};
     struct config_errors errors = {.arena = &arena};
     struct plan *plan = NULL;
-    if (config_load_prometheus(path, o, &plan, &errors, NULL) == OK) {
+    enum err err = agents ? load_agents(path, &plan, &errors) : config_load_prometheus(path, o, &plan, &errors, NULL);
+    if (err == OK) {
         printf("ok %s\n", path);
         for (uint32_t i = 0; warnings && i < plan->n_warnings; i++)
             printf("  warning: %.*s\n", STR_ARGS(plan->warnings[i]));
@@ -39,14 +66,16 @@ static void dump(const char *path, const struct config_options *o, bool warnings
 int main(int argc, char **argv)
 {
     struct config_options o = {0};
-    bool warnings = false;
+    bool warnings = false, agents = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--agent") == 0)
             o.agent = true;
+        else if (strcmp(argv[i], "--cloudwatch-agent") == 0)
+            agents = true;
         else if (strcmp(argv[i], "--warnings") == 0)
             warnings = true;
         else
-            dump(argv[i], &o, warnings);
+            dump(argv[i], &o, agents, warnings);
     }
     return 0;
 }
