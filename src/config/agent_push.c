@@ -109,7 +109,7 @@ static struct str read_stream(struct agent_reader *a, const struct agent_draft *
 /* PROTOCOL:[//]HOST:PORT with exactly two colons. */
 static void read_address(struct agent_reader *a, struct agent_at at, struct plan_emf_input *out)
 {
-    struct str text = agent_text(a, at, STR("")), protocol, host, port, rest;
+    struct str text = agent_text(a, at, STR("")), host = STR(""), protocol, port, rest;
     bool tcp, udp;
     uint16_t number;
 

@@ -153,6 +153,8 @@ static void emf_addresses(void **state)
         "tcp://HOST:PORT or udp://HOST:PORT\n");
     bad(EMF_ADDRESS("tcp://[::1]:25888"), "1:60: service_address: \"tcp://[::1]:25888\": invalid service split: write "
                                           "tcp://HOST:PORT or udp://HOST:PORT, HOST a name or an IPv4 address\n");
+    bad(EMF_ADDRESS("tcpboth"), "1:60: service_address: \"tcpboth\": invalid service split: write tcp://HOST:PORT "
+                                "or udp://HOST:PORT, HOST a name or an IPv4 address\n");
     bad(EMF_ADDRESS("tcp:25888"), "1:60: service_address: \"tcp:25888\": invalid service split: write tcp://HOST:PORT "
                                   "or udp://HOST:PORT, HOST a name or an IPv4 address\n");
 }
