@@ -209,14 +209,14 @@ static void take_result(struct file_discoverer *f, struct read_result *r)
 
 static void on_directory_change(void *ctx);
 
-/* A directory that does not exist yet is tried again at each refresh. */
+/* A directory that does not exist yet is tried again at each refresh; for the feed's own file none need exist. */
 static void watch_directories(struct file_discoverer *f)
 {
     for (uint32_t i = 0; i < f->config->n_files; i++) {
         struct diag d = {0};
         const char *path = f->config->files[i].p;
         const char *slash = strrchr(path, '/');
-        if (f->watches[i])
+        if (f->watches[i] || (f->fed && strcmp(path, target_feed_path(f->env.feed)) == 0))
             continue;
         char *directory = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
         if (loop_watch_open(f->env.loop, directory, on_directory_change, f, &f->watches[i], &d)) {
