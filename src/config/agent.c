@@ -1,6 +1,6 @@
 /* agent: the CloudWatch agent's JSON to a plan.
  *
- *   agent    region, role, host name, debug                        open: any other key is taken
+ *   agent    region, role, host name, debug                        open, told
  *   logs     force_flush_interval, credentials ...                 closed
  *     metrics_collected                                            open, told
  *       prometheus   the file, emf_processor, ecs_service_discovery     pipeline 0 -> plan.cloudwatch
@@ -48,6 +48,13 @@ static const struct agent_object opaque = {.others = OTHERS_IGNORED, .merged = t
 static const struct agent_key agent_role_keys[] = {AGENT_PLACED(D, "role_arn", AGENT_STRING, 20, 2048, role)};
 static const struct agent_object agent_role = AGENT_OBJECT_OF(agent_role_keys, OTHERS_REFUSED);
 
+static void read_internal(struct agent_reader *a, struct node *n, void *out)
+{
+    (void)out;
+    if (n->truth)
+        reader_warn(&a->r, n, "internal has no effect: a datum of PutMetricData has at most 150 values");
+}
+
 static const struct agent_key agent_keys[] = {
     AGENT_PLACED(D, "region", AGENT_STRING, 1, 64, region),
     {.key = "credentials", .type = AGENT_OBJECT, .object = &agent_role},
@@ -57,13 +64,27 @@ static const struct agent_key agent_keys[] = {
     AGENT_PLACED(D, "hostname", AGENT_STRING, 0, 0, host_name),
     AGENT_PLACED(D, "metrics_collection_interval", AGENT_INTEGER, 1, AGENT_SECONDS_MAX, interval),
     AGENT_PLACED(D, "use_dualstack_endpoint", AGENT_BOOL, 0, 0, dual_stack),
+    {.key = "internal", .read = read_internal},
     {.key = "logfile", .type = AGENT_STRING, .min = 0, .max = 4096},
     {.key = "aws_sdk_log_level", .type = AGENT_STRING},
     {.key = "service.name", .type = AGENT_STRING, .min = 1, .max = 255},
     {.key = "deployment.environment", .type = AGENT_STRING, .min = 1, .max = 259},
+    /* Not in the schema, and nothing here depends on them. */
+    {.key = "run_as_user"},
+    {.key = "user_agent"},
+    {.key = "usage_data"},
+    {.key = "usage_metadata"},
+    {.key = "system_metrics_enabled"},
+    {.key = "collection_jitter"},
+    {.key = "flush_interval"},
+    {.key = "flush_jitter"},
+    {.key = "metric_batch_size"},
+    {.key = "metric_buffer_limit"},
+    {.key = "precision"},
+    {.key = "round_interval"},
 };
 static const struct agent_object agent_object = {
-    .keys = agent_keys, .n = COUNT_OF(agent_keys), .others = OTHERS_IGNORED, .merged = true};
+    .keys = agent_keys, .n = COUNT_OF(agent_keys), .others = OTHERS_TOLD, .merged = true};
 
 /* ---- logs ---- */
 

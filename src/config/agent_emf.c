@@ -302,7 +302,7 @@ static struct str read_cluster_name(struct agent_reader *a, const struct agent_d
 }
 
 /* The default has the task's own cluster in it, whatever cluster_name says. */
-static struct str read_group(struct agent_reader *a, const struct agent_draft *d, struct str cluster_name, bool used)
+static struct str read_group(struct agent_reader *a, const struct agent_draft *d, struct str cluster_name, bool needed)
 {
     struct str own = a->o->cluster, group = agent_text(a, d->log_group, STR(""));
     struct agent_at at = d->log_group.node ? d->log_group : d->prometheus;
@@ -313,7 +313,7 @@ static struct str read_group(struct agent_reader *a, const struct agent_draft *d
         group = str_c(arena_printf(a->r.arena, "/aws/containerinsights/%.*s/prometheus", STR_ARGS(cluster_name)));
     if (group.n)
         agent_check_log_group(a, at, group, true);
-    else if (used)
+    else if (needed)
         agent_error(a, at, ERR_SYNTAX, "prometheus does not have log group name: set log_group_name");
     return group;
 }
@@ -356,7 +356,8 @@ struct plan_emf *agent_emf_read(struct agent_reader *a, const struct agent_draft
 
     e->cluster_name = read_cluster_name(a, d, used);
     e->host = s->host;
-    e->log_group = s->shadow_group.n ? s->shadow_group : read_group(a, d, e->cluster_name, used);
+    e->log_group =
+        s->shadow_group.n ? s->shadow_group : read_group(a, d, e->cluster_name, used && s->prometheus_to & TO_LOGS);
     e->log_stream = STR("{JobName}");
     e->name_space = default_namespace(a->o);
     read_processor(a, d->emf_processor, e);

@@ -9,8 +9,8 @@ type, its limits, and a value that is right. Each makes several files:
   another type, null   refused, in the words of the agent's validator
   beyond its limits    the same
 
-and each object one more, with a key that the schema has not: refused where the object is closed, else taken, with a
-warning where it could be a mistyped one.
+and each object one more, with a key that the schema has not: refused where the object is closed, else taken with a
+warning.
 """
 import collections
 import copy
@@ -56,12 +56,15 @@ SECTIONS = {
     "Sections of the agent": ((), "told", {}, {
         "agent": Key("object", {}), "logs": Key("object", {"metrics_collected": {}}), "metrics": Key("object", STATSD),
         "traces": Key("any", {}), "opentelemetry": Key("any", {}), "csm": Key("any", {})}),
-    "`agent`": (("agent",), "ignored", {}, {
+    "`agent`": (("agent",), "told", {}, {
         "region": string("us-east-1", 1, 64), "credentials": Key("object", {"role_arn": ROLE}),
         "debug": Key("boolean", True), "quiet": Key("boolean", True), "omit_hostname": Key("boolean", False),
         "hostname": string("h"), "metrics_collection_interval": seconds(30),
         "use_dualstack_endpoint": Key("boolean", True), "logfile": string("", None, 4096),
-        "aws_sdk_log_level": string("LogDebug"), **SERVICE}),
+        "aws_sdk_log_level": string("LogDebug"), "internal": Key("any", True), **SERVICE,
+        **{k: Key("any", 1) for k in ("run_as_user", "user_agent", "usage_data", "usage_metadata", "precision",
+                                      "system_metrics_enabled", "collection_jitter", "flush_interval", "flush_jitter",
+                                      "metric_batch_size", "metric_buffer_limit", "round_interval")}}),
     "`credentials` of `agent`, `logs`, `metrics`": (("agent", "credentials"), "closed", {}, {
         "role_arn": string(ROLE, 20, 2048)}),
     "`logs`": (("logs",), "closed", {"metrics_collected": {}}, {
@@ -227,7 +230,7 @@ def case_of_others(heading, section):
                    "unknown: measurement is required", None)
         return
     want = {"closed": (("refused",), "Additional property \"unknown\" is not allowed", None),
-            "told": (("ok",), None, "unknown"), "ignored": (("ok",), None, False)}[others]
+            "told": (("ok",), None, "unknown")}[others]
     yield Case(f"{heading}: what is not known", place(path, {**around, "unknown": unknown}, None), *want)
 
 
