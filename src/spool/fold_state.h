@@ -42,17 +42,22 @@ struct fold_value {
 
 #define FOLD_NONE UINT32_MAX
 
-/* The series' number in the block, or FOLD_NONE; numbers hold until fold_block_compact. */
-uint32_t fold_block_find(const struct fold_block *b, uint64_t id);
-/* Adds it, without a value. */
+/* The series' number in the block, or FOLD_NONE; numbers hold until fold_block_compact. Not for the hot path: the index
+ * is made when it is not there. */
+uint32_t fold_block_find(struct fold_block *b, uint64_t id);
+/* Adds it, without a value: one that fold_block_find did not find. FOLD_NONE: the state is full (4.7 million series);
+ * the series has no value then, and setting it does nothing. */
 uint32_t fold_block_add(struct fold_block *b, uint64_t id);
-/* False: it has no value. */
+/* False: it has no value. FOLD_NONE never has one. */
 bool fold_block_get(const struct fold_block *b, uint32_t series, struct fold_value *out);
 /* Takes effect at once for fold_block_get; durable with the commit that makes the lane's read count `valid_from`: call
- * it right before that commit. */
+ * it right before that commit, of the same lane and in the same turn of the loop; valid_from is
+ * spool_lane_ledger(lane).read plus the `read` of that commit, so at least 1. Not with groups: they count later. */
 void fold_block_set(struct fold_block *b, uint32_t series, struct fold_value v, uint64_t valid_from);
-/* Leaves out series whose value is older than this; numbers change. True when any was left out. */
+/* Leaves out series without a value and those whose value is older than this; numbers change. True when any was left
+ * out. */
 bool fold_block_compact(struct fold_block *b, int64_t older_than_ms);
+uint32_t fold_block_series(const struct fold_block *b); /* how many; numbers are below it */
 /* When anything was committed for this block last; 0: never. For "this target was scraped before". */
 int64_t fold_block_last_ms(const struct fold_block *b);
 void fold_block_touch(struct fold_block *b, int64_t ts_ms, uint64_t valid_from); /* that */

@@ -106,7 +106,8 @@ static void on_seal(struct timer *t)
 
 static bool tick_needed(const struct spool_lane *l)
 {
-    return l->list.first || l->left_requests || l->unsynced || l->incomplete || !open_batch_empty(l->filling);
+    return l->list.first || l->left_requests || l->unsynced || l->incomplete || l->mirror_retry_ms ||
+           !open_batch_empty(l->filling);
 }
 
 static void on_tick(struct timer *t)
@@ -629,8 +630,9 @@ void spool_lane_close(struct spool_lane *l, void (*closed)(void *ctx), void *ctx
     l->closed_ctx = ctx;
     l->closing = true;
     l->failing = false; /* one more attempt */
-    spool_lane_seal(l);
+    /* Before the seal: without a disk that is the end already, and arms the last callback. */
     timer_stop(&l->ready_timer);
     timer_stop(&l->tick_timer);
+    spool_lane_seal(l);
     lane_kick(l);
 }

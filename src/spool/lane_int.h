@@ -39,6 +39,7 @@ struct lane_mirror {
     int fd; /* -1 none */
     const uint8_t *base;
     uint32_t from, to, n_borders; /* of the data; of the table */
+    bool failed;
     _Alignas(8) uint8_t page[PAGE];
 };
 
@@ -150,8 +151,9 @@ struct spool_lane {
     uint64_t *remove; /* numbers of segments that may go */
     size_t n_remove, cap_remove;
     uint32_t remove_open;
-    uint64_t synced_ms;     /* monotonic, of the last job that syncs */
-    uint64_t read_retry_ms; /* monotonic */
+    uint64_t synced_ms;       /* monotonic, of the last job that syncs */
+    uint64_t read_retry_ms;   /* monotonic */
+    uint64_t mirror_retry_ms; /* monotonic; 0: the last mirror was written */
     bool closing;
     enum { CLOSE_APPEND, CLOSE_FINISH, CLOSE_MIRROR, CLOSE_DONE } close_step;
     struct counter *write_errors, *corrupt_records;

@@ -307,6 +307,7 @@ static void run_mirror(struct lane_job *j)
                            m->n_borders * sizeof(struct spool_border), OPEN_BORDERS_AT, &error);
         if (!e)
             e = disk_write(&j->spool->disk, m->fd, m->page, PAGE, 0, &error);
+        m->failed = e != OK;
         if (!e)
             fdatasync(m->fd);
         else if (!j->append_error)
@@ -449,12 +450,12 @@ static bool gather_mirror(struct spool_lane *l)
         return false;
     if (!j->mirror)
         j->mirror = mem_zalloc(sizeof(*j->mirror) * (BATCHES + 1));
-    bool any = false;
+    bool any = false, later = !l->closing && loop_now_ms(l->loop) < l->mirror_retry_ms;
     for (int i = 0; i < BATCHES; i++) {
         struct open_batch *b = &l->batches[i];
         struct lane_mirror *m = &j->mirror[i];
         m->fd = -1;
-        if (!b->base || !b->unwritten)
+        if (!b->base || !b->unwritten || later)
             continue;
         m->fd = b->fd;
         m->base = b->base;
@@ -469,7 +470,7 @@ static bool gather_mirror(struct spool_lane *l)
     struct lane_mirror *m = &j->mirror[BATCHES];
     m->fd = -1;
     m->base = NULL;
-    if (l->cursor.file && l->cursor.unwritten) {
+    if (l->cursor.file && l->cursor.unwritten && !later) {
         m->fd = l->cursor.fd;
         memcpy(m->page, l->cursor.page, PAGE);
         l->cursor.unwritten = false;
@@ -658,6 +659,27 @@ static void take_append(struct spool_lane *l)
     j->n_append = j->written = 0;
 }
 
+/* What could not be written is written again, all of it. */
+static void take_mirror(struct spool_lane *l)
+{
+    struct lane_mirror *m = l->job.mirror;
+    bool failed = false;
+    for (int i = 0; i <= BATCHES && m; i++)
+        failed = failed || (m[i].fd >= 0 && m[i].failed);
+    if (failed)
+        l->mirror_retry_ms = loop_now_ms(l->loop) + TICK_MS;
+    else if (loop_now_ms(l->loop) >= l->mirror_retry_ms)
+        l->mirror_retry_ms = 0;
+    for (int i = 0; i < BATCHES && failed; i++) {
+        if (m[i].fd < 0 || !m[i].failed)
+            continue;
+        l->batches[i].unwritten = true;
+        l->batches[i].written_bytes = 0;
+    }
+    if (failed && m[BATCHES].fd >= 0 && m[BATCHES].failed)
+        l->cursor.unwritten = true;
+}
+
 static void done(struct io_job *io)
 {
     struct lane_job *j = CONTAINER_OF(io, struct lane_job, io);
@@ -670,6 +692,7 @@ static void done(struct io_job *io)
     if (j->read)
         take_read(l);
     take_append(l);
+    take_mirror(l);
     queue_remove_done_segments(l);
     lane_publish_ledger(l);
     lane_tick_start(l);

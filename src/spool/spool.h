@@ -2,6 +2,7 @@
  *
  *   meta        format version, lanes, protocol
  *   lock        flock: one process per directory
+ *   state       last values of counters (fold_state.h)
  *   lane-03/
  *     open-0, open-1   the batch being filled and the one being appended: shared mappings, survive kill -9
  *     00000017         sealed requests, compressed, byte for byte as sent
