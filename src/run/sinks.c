@@ -314,9 +314,7 @@ struct str program_sink_url(const struct program_sink *s, struct arena *a)
     if (s->remote_write)
         return str_dup(a, s->remote_write->url);
     const struct aws_config *aws = &s->cloudwatch->aws;
-    buf_c(&text, s->kind);
-    if (aws->region.n)
-        buf_printf(&text, " in %.*s", STR_ARGS(aws->region));
+    buf_str(&text, aws->region.n ? aws->region : STR("the environment's region"));
     if (aws->role_arn.n)
         buf_printf(&text, " as %.*s", STR_ARGS(aws->role_arn));
     if (aws->endpoint.n)

@@ -172,8 +172,8 @@ static void put_sink_card(const struct web_sink *s, int64_t now_ms, struct buf *
 
     buf_c(out, "<div class=\"card\"><b>");
     html_text(out, s->name);
-    buf_printf(out, "</b> <span class=\"dim\">%s</span> <span class=\"%s\">%s</span><br><code>", s->kind ? s->kind : "",
-               css, state);
+    buf_printf(out, "</b> <span class=\"dim\">%s &middot;</span> <span class=\"%s\">%s</span><br><code>",
+               s->kind ? s->kind : "", css, state);
     html_text(out, s->url);
     buf_c(out, "</code>");
     put_bar(l, out);
@@ -354,6 +354,8 @@ int web_page_targets(struct web *w, struct http_call *call, const struct web_sna
             continue;
         buf_c(out, "<h2>");
         html_text(out, p->name);
+        if (p->pipeline)
+            buf_printf(out, " <span class=\"dim\">pipeline %u</span>", p->pipeline);
         buf_printf(out, " <span class=\"dim\">%u / %u up</span></h2>", count_health(p, HEALTH_UP), p->n_targets);
         uint32_t shown = put_targets(p, s->taken_ms, down_only, wanted.n ? UINT32_MAX : TARGETS_PER_POOL, out);
         if (!wanted.n && !down_only && shown < p->n_targets) {

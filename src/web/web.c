@@ -224,6 +224,8 @@ static enum err listen_on(struct web *w, struct str address, struct web_guard *g
     w->n_servers++;
     log_info(w->o.log, "Listening on", F_STR("address", address),
              F_INT("port", http_server_port(w->servers[w->n_servers - 1])));
+    if (str_starts(address, STR("unix:")))
+        return OK;
     log_info(w->o.log, guard && web_guard_has_tls(guard) ? "TLS is enabled." : "TLS is disabled.",
              F_STR("address", address));
     return OK;

@@ -354,6 +354,24 @@ static void run_simple(uint32_t workers, bool memory)
     close_bench(b);
 }
 
+/* What those see who have nothing but the log. */
+static void test_the_state_is_logged_again_and_again(void **state)
+{
+    struct bench *b = open_bench(2, true);
+
+    (void)state;
+    b->o.summary_ms = 50;
+    start(b, "01", "0");
+    world_until(b->loop, b->receivers[0].seen[0] && b->receivers[0].seen[1]);
+    uint64_t scrapes = b->scrapes[0];
+    world_until(b->loop, b->scrapes[0] > scrapes + 2);
+    program_stop(b->program, NULL);
+    finish(b);
+    assert_non_null(strstr(b->logged.p, "msg=\"state of a destination\" remote_name=r0 read="));
+    assert_non_null(strstr(b->logged.p, "msg=\"state of a pipeline\" pipeline=0 jobs=2 targets=4 up=4 down=0 samples=8"));
+    close_bench(b);
+}
+
 static void test_delivers_from_memory(void **state)
 {
     (void)state;
@@ -712,6 +730,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delivers_from_memory),
+        cmocka_unit_test(test_the_state_is_logged_again_and_again),
         cmocka_unit_test(test_delivers_from_disk),
         cmocka_unit_test(test_reloads_by_difference),
         cmocka_unit_test(test_a_destination_that_is_back_too_soon),
