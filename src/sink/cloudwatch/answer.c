@@ -11,8 +11,8 @@
  * Nothing is ever given up for a reason that may pass, since what waits is on disk. A code that is not known counts as
  * such a reason: dropping by a misunderstanding cannot be undone, and the log says what the service said.
  *
- * InvalidSequenceToken, which CloudWatch Logs has not answered since tokens are ignored, falls under "all else": whoever
- * still answers it has not taken the events.
+ * InvalidSequenceToken, which CloudWatch Logs has not answered since tokens are ignored, falls under "all else":
+ * whoever still answers it has not taken the events.
  *
  * Waiting: 200 ms, or 2 s, doubled each time up to a minute, of which a random half is taken off: tasks that failed
  * together do not come back together. Retry-After is waited for where it asks for more.
@@ -24,8 +24,8 @@
  *                tooOldLogEventEndIndex  expiredLogEventEndIndex
  *                     (both exclusive)                   tooNewLogEventStartIndex (inclusive)
  *
- * Sources: CloudWatch Logs API reference (PutLogEvents, RejectedLogEventsInfo), CloudWatch API reference (PutMetricData),
- * Service Authorization Reference (resource types of logs and cloudwatch).
+ * Sources: CloudWatch Logs API reference (PutLogEvents, RejectedLogEventsInfo), CloudWatch API reference
+ * (PutMetricData), Service Authorization Reference (resource types of logs and cloudwatch).
  */
 #include "sink/cloudwatch/answer_int.h"
 

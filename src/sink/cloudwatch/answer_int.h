@@ -30,9 +30,9 @@ void cw_print_permission(struct buf *out, enum cloudwatch_kind kind, enum cw_ste
 
 /* Positions of a request's events that were taken and then rejected; of n. Empty ranges: none were. */
 struct cw_rejected {
-    uint32_t too_new_from;    /* up to n */
-    uint32_t too_old_to;      /* from 0 */
-    uint32_t expired_to;      /* from too_old_to */
+    uint32_t too_new_from; /* up to n */
+    uint32_t too_old_to;   /* from 0 */
+    uint32_t expired_to;   /* from too_old_to */
 };
 /* False: the body says nothing of that. */
 bool cw_read_rejected(struct str body, uint32_t n, struct cw_rejected *out);

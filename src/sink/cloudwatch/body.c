@@ -6,8 +6,8 @@
  * Records go in order of time, as PutLogEvents wants them; those of one time in the order in which they came, so that
  * two values of one series stay in order. Nearly always they came so, and nothing is sorted.
  *
- * A message is a JSON text as a rule, so every seventh of its bytes is a quote to be escaped. Eight bytes are looked at in
- * one go, as a number, and copied whole; behind each of them that is escaped the rest is copied once more.
+ * A message is a JSON text as a rule, so every seventh of its bytes is a quote to be escaped. Eight bytes are looked at
+ * in one go, as a number, and copied whole; behind each of them that is escaped the rest is copied once more.
  *
  *   in    { " n a m e " :
  *   out   { " n a m e " :        all eight
@@ -18,8 +18,8 @@
  * 16th of it.
  *
  * The document is written once, then compressed: gzip, which both services take (Content-Encoding). Whatever is sent
- * again is sent byte for byte as it was. cut_body makes a part of it, after a refusal or when the oldest records are too
- * old by now.
+ * again is sent byte for byte as it was. cut_body makes a part of it, after a refusal or when the oldest records are
+ * too old by now.
  *
  * Pure functions; the compressor belongs to the calling lane.
  */
@@ -31,7 +31,7 @@
 #include "sink/cloudwatch/note_int.h"
 
 enum {
-    CHUNK = 4096, /* of text that is escaped without asking for room again */
+    CHUNK = 4096,     /* of text that is escaped without asking for room again */
     RECORD_TEXT = 64, /* around a message: {"timestamp":-9223372036854775808,"message":""}, */
 };
 

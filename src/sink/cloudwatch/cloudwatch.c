@@ -5,13 +5,13 @@
  * A lane is opened when its first record comes, or at the start when the spool has data for it, and stays open until
  * close. The state of counters (emf.c) is opened before the lanes and closed after them, since both are of one spool.
  *
- * A reload (cloudwatch_update) exchanges the plan below a running destination; region, role and endpoint are the same, or
- * it would be another destination. What is in flight goes on.
+ * A reload (cloudwatch_update) exchanges the plan below a running destination; region, role and endpoint are the same,
+ * or it would be another destination. What is in flight goes on.
  *
  * Draining is an ordinary run with batches sealed at once; it ends when no lane has anything that waits. Closing ends
  * calls without waiting for their answers (the requests stay in the spool, marked as perhaps sent), hands the lanes'
- * bytes over, and frees everything when the last lane has been closed. Both ends are told from a timer, never from below
- * a call of the owner.
+ * bytes over, and frees everything when the last lane has been closed. Both ends are told from a timer, never from
+ * below a call of the owner.
  *
  * On the control loop.
  */

@@ -28,8 +28,8 @@ static void rejected_cells(struct cloudwatch *c)
     };
     for (int i = 0; i < CW_REJECTIONS; i++)
         c->count.rejected[i] =
-            cell(c, OWN "records_rejected_total", "Events or data that CloudWatch did not take, or that were too old to be sent.",
-                 "reason", reasons[i]);
+            cell(c, OWN "records_rejected_total",
+                 "Events or data that CloudWatch did not take, or that were too old to be sent.", "reason", reasons[i]);
 }
 
 void cw_counters_init(struct cloudwatch *c)
@@ -40,14 +40,16 @@ void cw_counters_init(struct cloudwatch *c)
     struct cw_counters *n = &c->count;
 
     n->records = cell(c, OWN "records_total", "Events or data that were put into the spool.", NULL, NULL);
-    n->raw_bytes = cell(c, OWN "bytes_total", "Bytes delivered, as CloudWatch Logs bills them: messages, and 26 for each.",
-                        NULL, NULL);
+    n->raw_bytes = cell(c, OWN "bytes_total",
+                        "Bytes delivered, as CloudWatch Logs bills them: messages, and 26 for each.", NULL, NULL);
     n->wire_bytes = cell(c, OWN "wire_bytes_total", "Bytes of requests that were taken, compressed.", NULL, NULL);
-    n->retries = cell(c, OWN "retries_total", "Requests that are sent again, or whose groups are made again, after a wait.", NULL, NULL);
+    n->retries = cell(c, OWN "retries_total",
+                      "Requests that are sent again, or whose groups are made again, after a wait.", NULL, NULL);
     n->splits = cell(c, OWN "splits_total", "Refused requests that were cut in two.", NULL, NULL);
     n->duplicates = cell(c, OWN "possible_duplicate_requests_total",
                          "Requests taken after an attempt whose answer was lost.", NULL, NULL);
-    n->unspooled = cell(c, OWN "unspooled_samples_total", "Samples lost because their lane could not be opened.", NULL, NULL);
+    n->unspooled =
+        cell(c, OWN "unspooled_samples_total", "Samples lost because their lane could not be opened.", NULL, NULL);
     n->created_groups = cell(c, OWN "log_groups_created_total", "Log groups that were made.", NULL, NULL);
     n->created_streams = cell(c, OWN "log_streams_created_total", "Log streams that were made.", NULL, NULL);
     rejected_cells(c);
@@ -100,9 +102,8 @@ void cw_count_request(struct cloudwatch *c, enum cw_step step, struct str code)
     }
     n->codes = mem_grow(n->codes, &n->cap_codes, n->n_codes + 1, sizeof(*n->codes));
     struct cw_code *added = &n->codes[n->n_codes++];
-    const struct counter_label labels[] = {{STR("destination"), c->config->name},
-                                           {STR("operation"), str_c(cw_operation(c, step))},
-                                           {STR("code"), code}};
+    const struct counter_label labels[] = {
+        {STR("destination"), c->config->name}, {STR("operation"), str_c(cw_operation(c, step))}, {STR("code"), code}};
     *added = (struct cw_code){.step = step, .code = mem_strndup(code.p, code.n)};
     added->n = counter_new(c->set, COUNTER_TOTAL, OWN "requests_total", "Requests by operation and how they ended.",
                            labels, COUNT_OF(labels));

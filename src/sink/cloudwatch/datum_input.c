@@ -4,13 +4,13 @@
  *             +-- roll-up {a}, where it has more than a --+
  *             +-- roll-up {} -----------------------------+
  *
- * Dimensions without a value are left out. Of more than CW_DIMENSIONS_MAX the first by name stay, and `host` in any case,
- * as in the CloudWatch agent. A roll-up (aggregation_dimensions) is a datum with these dimensions alone; there is one for
- * each set that is smaller than the datum's and all of which the datum has. drop_original_metrics leaves out the datum's
- * own: when no roll-up takes its place it is dropped{undeclared}.
+ * Dimensions without a value are left out. Of more than CW_DIMENSIONS_MAX the first by name stay, and `host` in any
+ * case, as in the CloudWatch agent. A roll-up (aggregation_dimensions) is a datum with these dimensions alone; there is
+ * one for each set that is smaller than the datum's and all of which the datum has. drop_original_metrics leaves out
+ * the datum's own: when no roll-up takes its place it is dropped{undeclared}.
  *
- * A datum's samples go with the first record that it gives; roll-ups say the same samples again and count none. What the
- * service would refuse (datum_print) is dropped{unsendable}, counted, and logged once in a while.
+ * A datum's samples go with the first record that it gives; roll-ups say the same samples again and count none. What
+ * the service would refuse (datum_print) is dropped{unsendable}, counted, and logged once in a while.
  *
  * What comes in one call goes into the spool in one commit for each namespace.
  */
@@ -25,8 +25,8 @@ struct input {
 static void add_record(void *ctx, const struct cw_record *r)
 {
     struct cloudwatch *c = ctx;
-    c->input_records = mem_grow(c->input_records, &c->cap_input_records, c->n_input_records + 1,
-                                sizeof(*c->input_records));
+    c->input_records =
+        mem_grow(c->input_records, &c->cap_input_records, c->n_input_records + 1, sizeof(*c->input_records));
     c->input_records[c->n_input_records++] = *r;
 }
 
@@ -157,8 +157,7 @@ static void refuse(struct cloudwatch *c, const struct datum *v, uint32_t samples
     cw_drop(c, samples, DROP_UNSENDABLE);
     if (log_allow(&c->log_input, CW_LOG_PERIOD_MS, &suppressed))
         log_warn(c->log, "Dropped a datum that CloudWatch would not take", F_STR("destination", c->config->name),
-                 F_STR("metric", v->name), F_C("err", why), F_INT("samples", samples),
-                 F_INT("suppressed", suppressed));
+                 F_STR("metric", v->name), F_C("err", why), F_INT("samples", samples), F_INT("suppressed", suppressed));
 }
 
 /* All data of the namespace of v[0], which is the first of them. */

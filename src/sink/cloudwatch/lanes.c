@@ -7,8 +7,8 @@
  *
  * A place keeps its lane as long as the program runs, and by its hash nearly always over restarts too: the state of
  * counters is told by lane (spool/fold_state.h). Lanes that hold data from before belong to the place of that data.
- * One request per lane is in flight: with a lane of its own a log stream never waits for another, and with at most LANES
- * of them all are sent side by side.
+ * One request per lane is in flight: with a lane of its own a log stream never waits for another, and with at most
+ * LANES of them all are sent side by side.
  *
  * A batch holds records of one place and is one request: it is closed before the record that would break a limit.
  *
@@ -20,8 +20,8 @@
  * counters that its records came from. If it spans more than a day (metrics with timestamps of their own) it is put in
  * order of time first: in the order in which it came each record could close the batch of the one before.
  *
- * The spool seals by itself too (deadline, a full batch, the first commit of all), so whether the batch is empty is asked
- * anew each time.
+ * The spool seals by itself too (deadline, a full batch, the first commit of all), so whether the batch is empty is
+ * asked anew each time.
  */
 #include <stdlib.h>
 

@@ -54,23 +54,23 @@ struct cw_scrape {
     int64_t touch_ms;
 };
 
-/* Makes it part of the place's open request, or of several where one does not hold it: a record is never cut, one that is
- * larger than the service takes (CW_EVENT_MAX, CW_DATUM_MAX) or empty is dropped as unsendable by its samples, and its
- * folds hold all the same. Everything of it is in the spool on return. */
+/* Makes it part of the place's open request, or of several where one does not hold it: a record is never cut, one that
+ * is larger than the service takes (CW_EVENT_MAX, CW_DATUM_MAX) or empty is dropped as unsendable by its samples, and
+ * its folds hold all the same. Everything of it is in the spool on return. */
 void cw_commit(struct cw_lane *l, const struct cw_place *place, const struct cw_scrape *s);
 
 enum {
-    CW_EVENT_OVERHEAD = 26,         /* bytes that CloudWatch Logs counts per event */
-    CW_BATCH_MAX = 1048576,         /* PutLogEvents: messages and overheads */
+    CW_EVENT_OVERHEAD = 26, /* bytes that CloudWatch Logs counts per event */
+    CW_BATCH_MAX = 1048576, /* PutLogEvents: messages and overheads */
     CW_BATCH_EVENTS_MAX = 10000,
     CW_EVENT_MAX = 1048576 - 26 - 1024, /* of a message; the rest is for the place's name in the spool */
-    CW_REQUEST_MAX = 1000000,       /* PutMetricData, before compression */
+    CW_REQUEST_MAX = 1000000,           /* PutMetricData, before compression */
     CW_REQUEST_DATA_MAX = 1000,
-    CW_DATUM_MAX = 900000,          /* of one datum's text */
-    CW_SPAN_MAX_MS = 24 * 3600 * 1000, /* PutLogEvents: between the first and the last event */
-    CW_NAME_MAX = 512,              /* of a log group, a stream, a namespace */
+    CW_DATUM_MAX = 900000,                           /* of one datum's text */
+    CW_SPAN_MAX_MS = 24 * 3600 * 1000,               /* PutLogEvents: between the first and the last event */
+    CW_NAME_MAX = 512,                               /* of a log group, a stream, a namespace */
     CW_RAW_MAX = CW_BATCH_MAX + 4 + 2 * CW_NAME_MAX, /* of a batch in the spool: its records and their place */
-    CW_DOCUMENT_MAX = 8 << 20,      /* of a request, inflated: every byte escaped */
+    CW_DOCUMENT_MAX = 8 << 20,                       /* of a request, inflated: every byte escaped */
     CW_DATUM_VALUES_MAX = 150,
     CW_DIMENSIONS_MAX = 30,
 };

@@ -1,11 +1,11 @@
 /* log_input: finished log events become records: one event is one record and one sample.
  *
- * What comes in one call goes into the spool in one commit for each place, in its order. The text is delivered as it is,
- * byte for byte; what cannot be, is dropped{unsendable}, counted and logged once in a while with its place:
+ * What comes in one call goes into the spool in one commit for each place, in its order. The text is delivered as it
+ * is, byte for byte; what cannot be, is dropped{unsendable}, counted and logged once in a while with its place:
  *
- *   an empty text, or one over CW_EVENT_MAX     the service takes at least one byte, and at most a mebibyte; a cut event
- *                                               is no JSON any more, so nothing is cut
- *   a name that no group or stream can have     the service would refuse the whole request
+ *   an empty text, or one over CW_EVENT_MAX     the service takes at least one byte, and at most a mebibyte; a cut
+ * event is no JSON any more, so nothing is cut a name that no group or stream can have     the service would refuse the
+ * whole request
  *
  * A text that is not UTF-8 cannot be said in JSON: its wrong bytes become U+FFFD here, so that what is counted towards
  * the service's limits is what the service counts.
@@ -18,9 +18,9 @@ static void log_unwanted(struct cloudwatch *c, const struct log_event *e, const 
 {
     uint32_t suppressed;
     if (log_allow(&c->log_input, CW_LOG_PERIOD_MS, &suppressed))
-        log_warn(c->log, "Dropped a log event that CloudWatch Logs would not take", F_STR("destination", c->config->name),
-                 F_STR("group", e->group), F_STR("stream", e->stream), F_C("err", why), F_INT("bytes", e->text.n),
-                 F_INT("suppressed", suppressed));
+        log_warn(c->log, "Dropped a log event that CloudWatch Logs would not take",
+                 F_STR("destination", c->config->name), F_STR("group", e->group), F_STR("stream", e->stream),
+                 F_C("err", why), F_INT("bytes", e->text.n), F_INT("suppressed", suppressed));
 }
 
 static void append_utf8(struct buf *out, struct str s)
@@ -48,10 +48,10 @@ static bool add_event(struct cloudwatch *c, const struct log_event *e)
         log_unwanted(c, e, e->text.n ? "it is larger than a mebibyte" : "it is empty");
         return false;
     }
-    c->input_records = mem_grow(c->input_records, &c->cap_input_records, c->n_input_records + 1,
-                                sizeof(*c->input_records));
-    c->input_records[c->n_input_records++] = (struct cw_record){
-        .ts_ms = e->ts_ms, .offset = (uint32_t)from, .bytes = (uint32_t)n, .samples = 1};
+    c->input_records =
+        mem_grow(c->input_records, &c->cap_input_records, c->n_input_records + 1, sizeof(*c->input_records));
+    c->input_records[c->n_input_records++] =
+        (struct cw_record){.ts_ms = e->ts_ms, .offset = (uint32_t)from, .bytes = (uint32_t)n, .samples = 1};
     return true;
 }
 

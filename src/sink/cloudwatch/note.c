@@ -59,7 +59,8 @@ enum err cw_raw_place(struct str raw, struct cw_place *out, struct str *rest)
     if (raw.n < sizeof(lengths))
         return ERR_CORRUPT;
     memcpy(lengths, raw.p, sizeof(lengths));
-    if (lengths[0] > CW_NAME_MAX || lengths[1] > CW_NAME_MAX || raw.n - sizeof(lengths) < (size_t)lengths[0] + lengths[1])
+    if (lengths[0] > CW_NAME_MAX || lengths[1] > CW_NAME_MAX ||
+        raw.n - sizeof(lengths) < (size_t)lengths[0] + lengths[1])
         return ERR_CORRUPT;
     out->group = str_from(raw.p + sizeof(lengths), lengths[0]);
     out->stream = str_from(out->group.p + lengths[0], lengths[1]);

@@ -68,6 +68,7 @@ void cw_escape(struct buf *out, struct str s);
 /* Everything of a request's document in front of its records. */
 void cw_body_head(struct buf *out, enum cloudwatch_kind kind, const struct cw_place *place);
 /* The body of the records from `from` up to `to` alone, gzip'd, into out (cleared). */
-enum err cw_body_cut(const struct cw_note *n, uint32_t from, uint32_t to, struct compressor *c, struct buf *out) MUST_USE;
+enum err cw_body_cut(const struct cw_note *n, uint32_t from, uint32_t to, struct compressor *c,
+                     struct buf *out) MUST_USE;
 
 #endif

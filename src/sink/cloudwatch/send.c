@@ -1,20 +1,18 @@
 /* send: what waits in a lane, request by request, in order, one in flight.
  *
- *   peek -> note -> parts -> PutLogEvents, PutMetricData --- taken -----------> next part; spool_lane_done after the last
- *                     ^            |        |       |
- *                     |            |        |       +------ refused ----------> two halves of it, or dropped{refused}
- *                     |            |        +-- throttled, failed, forbidden -> waits, then the same again
- *                     |            +-- ResourceNotFound
- *                     |                        v
- *                     |                CreateLogStream -- the group is missing --> CreateLogGroup --> PutRetentionPolicy
+ *   peek -> note -> parts -> PutLogEvents, PutMetricData --- taken -----------> next part; spool_lane_done after the
+ * last ^            |        |       | |            |        |       +------ refused ----------> two halves of it, or
+ * dropped{refused} |            |        +-- throttled, failed, forbidden -> waits, then the same again | +--
+ * ResourceNotFound |                        v |                CreateLogStream -- the group is missing -->
+ * CreateLogGroup --> PutRetentionPolicy
  *                     +------------------------+ ^                                     |               |
  *                                                +-------------------------------------+---------------+
  *
  * What is sent is the request as it was sealed, byte for byte, or a part of it, a stretch of its records: without the
  * oldest when they are beyond what the service takes (14 days), or half of what was refused. Halves are cut until what
- * is wrong stands alone, is dropped{refused}, and costs its neighbours nothing. When nothing at all is taken of a request
- * (REFUSED_IN_ROW) the service objects to something that all share: the rest is dropped whole, as are refused requests
- * of the next minute, else the load would grow with the refusals.
+ * is wrong stands alone, is dropped{refused}, and costs its neighbours nothing. When nothing at all is taken of a
+ * request (REFUSED_IN_ROW) the service objects to something that all share: the rest is dropped whole, as are refused
+ * requests of the next minute, else the load would grow with the refusals.
  *
  * Retention is set only on a group that was made right here. A group that exists is somebody's.
  *
@@ -116,7 +114,8 @@ static void log_rejected(struct cw_lane *l, uint32_t too_old, uint32_t expired, 
 static void log_corrupt(struct cw_lane *l)
 {
     log_error(l->c->log, "A request in the spool is not what was written; dropped",
-              F_STR("destination", l->c->config->name), F_INT("lane", l->number), F_INT("samples", l->request->samples));
+              F_STR("destination", l->c->config->name), F_INT("lane", l->number),
+              F_INT("samples", l->request->samples));
 }
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
@@ -362,8 +361,8 @@ static uint32_t count_rejected(struct cw_lane *l, struct str body)
     struct cw_rejected r;
     if (l->note.kind != CLOUDWATCH_LOGS || !cw_read_rejected(body, n, &r))
         return 0;
-    uint32_t before = l->outcome.dropped[DROP_TOO_OLD] + l->outcome.dropped[DROP_EXPIRED] +
-                      l->outcome.dropped[DROP_TOO_NEW];
+    uint32_t before =
+        l->outcome.dropped[DROP_TOO_OLD] + l->outcome.dropped[DROP_EXPIRED] + l->outcome.dropped[DROP_TOO_NEW];
     drop(l, from, from + r.too_old_to, DROP_TOO_OLD, CW_REJECTED_TOO_OLD);
     drop(l, from + r.too_old_to, from + r.expired_to, DROP_EXPIRED, CW_REJECTED_EXPIRED);
     drop(l, from + r.too_new_from, from + n, DROP_TOO_NEW, CW_REJECTED_TOO_NEW);
@@ -477,7 +476,8 @@ static void group_answered(struct cw_lane *l, const struct aws_answer *a, enum c
     struct cloudwatch *c = l->c;
     if (v == CW_TAKEN) {
         counter_inc(c->count.created_groups);
-        log_info(c->log, "Made a log group", F_STR("destination", c->config->name), F_STR("group", l->note.place.group));
+        log_info(c->log, "Made a log group", F_STR("destination", c->config->name),
+                 F_STR("group", l->note.place.group));
         go_to(l, c->config->retention_days > 0 ? CW_RETENTION : CW_CREATE_STREAM);
         return;
     }

@@ -119,7 +119,8 @@ static inline void cw_keep(struct cw_world *w, const struct node *body)
 static inline void cw_default(struct cw_world *w, const char *operation, struct fake_reply *out)
 {
     if (!strcmp(operation, "PutLogEvents") && !w->stream)
-        *out = (struct fake_reply){.code = "ResourceNotFoundException", .message = "The specified log stream does not exist."};
+        *out = (struct fake_reply){.code = "ResourceNotFoundException",
+                                   .message = "The specified log stream does not exist."};
     if (!strcmp(operation, "CreateLogStream")) {
         if (!w->group)
             *out = (struct fake_reply){.code = "ResourceNotFoundException"};
@@ -204,8 +205,8 @@ static inline void cw_answer(struct timer *t)
     if (r.lost)
         answer.err = diag_set(&answer.diag, r.lost, "%s: no answer", call->operation);
     else if (r.code)
-        answer.err = diag_set(&answer.diag, answer.status == 403 ? ERR_AUTH : ERR_SYNTAX, "%s: %s: %s",
-                              call->operation, r.code, r.message ? r.message : "no");
+        answer.err = diag_set(&answer.diag, answer.status == 403 ? ERR_AUTH : ERR_SYNTAX, "%s: %s: %s", call->operation,
+                              r.code, r.message ? r.message : "no");
     arena_release(&a);
     call->done(call, &answer);
 }
@@ -275,13 +276,21 @@ static inline struct spool_ledger cw_ledger(struct cw_world *w)
 static inline void cw_open(struct cw_world *w)
 {
     struct diag d = {0};
-    struct spool_options o = {.directory = w->folder.path, .destination = "test", .mode = SPOOL_DISK,
-                              .budget = &w->budget, .io = w->io, .counters = w->counters};
+    struct spool_options o = {.directory = w->folder.path,
+                              .destination = "test",
+                              .mode = SPOOL_DISK,
+                              .budget = &w->budget,
+                              .io = w->io,
+                              .counters = w->counters};
     cloudwatch_spool_options(w->config, &o);
     if (spool_open(&o, &w->spool, &d) != OK)
         fail_msg("%s", d.text);
-    struct cloudwatch_options co = {.loop = w->loop, .aws = (struct aws *)w, .spool = w->spool, .plan = w->plan,
-                                    .config = w->config, .counters = w->counters};
+    struct cloudwatch_options co = {.loop = w->loop,
+                                    .aws = (struct aws *)w,
+                                    .spool = w->spool,
+                                    .plan = w->plan,
+                                    .config = w->config,
+                                    .counters = w->counters};
     if (cloudwatch_new(&co, &w->c, &d) != OK)
         fail_msg("%s", d.text);
     w->c->longest_wait_ms = 5;

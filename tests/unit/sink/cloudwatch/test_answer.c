@@ -45,8 +45,11 @@ static void answers(void **state)
         {ERR_SYNTAX, 413, "413", false, true, CW_REFUSED, false},
     };
     for (size_t i = 0; i < COUNT_OF(t); i++) {
-        const struct aws_answer a = {.err = t[i].err, .status = t[i].status, .code = str_c(t[i].code),
-                                     .throttled = t[i].throttled, .connected = t[i].connected};
+        const struct aws_answer a = {.err = t[i].err,
+                                     .status = t[i].status,
+                                     .code = str_c(t[i].code),
+                                     .throttled = t[i].throttled,
+                                     .connected = t[i].connected};
         if (cw_verdict_of(&a) != t[i].want || cw_leaves_doubt(&a) != t[i].doubt)
             fail_msg("status %d, code %s: %d", t[i].status, t[i].code ? t[i].code : "-", cw_verdict_of(&a));
     }
@@ -84,7 +87,8 @@ static void permissions(void **state)
          "logs:PutLogEvents on arn:aws:logs:eu-west-1:123456789012:log-group:/a/g:log-stream:job"},
         {CW_CREATE_STREAM, "cn-north-1", "no",
          "logs:CreateLogStream on arn:aws-cn:logs:cn-north-1:*:log-group:/a/g:log-stream:job"},
-        {CW_CREATE_GROUP, "us-east-1", "1234567890123:12345678901:", "logs:CreateLogGroup on arn:aws:logs:us-east-1:*:log-group:/a/g"},
+        {CW_CREATE_GROUP, "us-east-1",
+         "1234567890123:12345678901:", "logs:CreateLogGroup on arn:aws:logs:us-east-1:*:log-group:/a/g"},
         {CW_RETENTION, "us-east-1", "", "logs:PutRetentionPolicy on arn:aws:logs:us-east-1:*:log-group:/a/g"},
     };
     for (size_t i = 0; i < COUNT_OF(t); i++) {
@@ -94,7 +98,8 @@ static void permissions(void **state)
     }
     AUTO_BUF out = {0};
     cw_print_permission(&out, CLOUDWATCH_METRICS, CW_PUT, &ns, STR("us-east-1"), STR(""));
-    assert_str_c(buf_view(&out), "cloudwatch:PutMetricData on * (its condition key cloudwatch:namespace is \"CWAgent\")");
+    assert_str_c(buf_view(&out),
+                 "cloudwatch:PutMetricData on * (its condition key cloudwatch:namespace is \"CWAgent\")");
 }
 
 static void rejected_ranges(void **state)
@@ -115,7 +120,9 @@ static void rejected_ranges(void **state)
         {"{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":3}}", true, {10, 3, 3}},
         {"{\"rejectedLogEventsInfo\":{\"expiredLogEventEndIndex\":3}}", true, {10, 0, 3}},
         {"{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":3,\"expiredLogEventEndIndex\":2}}", true, {10, 3, 3}},
-        {"{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":99,\"tooNewLogEventStartIndex\":-4}}", true, {10, 10, 10}},
+        {"{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":99,\"tooNewLogEventStartIndex\":-4}}",
+         true,
+         {10, 10, 10}},
         {"{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":\"3\"}}", false, {10, 0, 0}},
         {"{\"rejectedLogEventsInfo\":", false, {10, 0, 0}},
     };

@@ -106,8 +106,9 @@ static void parts_are_whole_documents(void **state)
         uint32_t from, to;
         const char *want;
     } t[] = {
-        {0, 5, "{\"timestamp\":0,\"message\":\"a\"},{\"timestamp\":1,\"message\":\"b\"},{\"timestamp\":2,\"message\":\"c\"},"
-               "{\"timestamp\":3,\"message\":\"d\"},{\"timestamp\":4,\"message\":\"e\"}"},
+        {0, 5,
+         "{\"timestamp\":0,\"message\":\"a\"},{\"timestamp\":1,\"message\":\"b\"},{\"timestamp\":2,\"message\":\"c\"},"
+         "{\"timestamp\":3,\"message\":\"d\"},{\"timestamp\":4,\"message\":\"e\"}"},
         {0, 1, "{\"timestamp\":0,\"message\":\"a\"}"},
         {1, 3, "{\"timestamp\":1,\"message\":\"b\"},{\"timestamp\":2,\"message\":\"c\"}"},
         {4, 5, "{\"timestamp\":4,\"message\":\"e\"}"},
@@ -138,7 +139,11 @@ static void escaping(void **state)
         {{"\b\t\n\v\f\r", 6}, "\\b\\t\\n\\u000b\\f\\r"},
         {{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9}, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
         {{"\xc3", 1}, "\xef\xbf\xbd"},
-        {{"a\xff\xfe" "b", 4}, "a\xef\xbf\xbd\xef\xbf\xbd" "b"},
+        {{"a\xff\xfe"
+          "b",
+          4},
+         "a\xef\xbf\xbd\xef\xbf\xbd"
+         "b"},
         {{"\xed\xa0\x80", 3}, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
         {{"12345678\"", 9}, "12345678\\\""},
         {{"\"2345678", 8}, "\\\"2345678"},
@@ -156,7 +161,8 @@ static void escape_slowly(struct buf *out, struct str s)
     for (size_t i = 0; i < s.n;) {
         AUTO_BUF one = {0};
         size_t n = 1;
-        while (i + n < s.n && (s.p[i] & 0x80) && (s.p[i + n] & 0xC0) == 0x80 && n < 4 && !str_is_utf8(str_from(s.p + i, n)))
+        while (i + n < s.n && (s.p[i] & 0x80) && (s.p[i + n] & 0xC0) == 0x80 && n < 4 &&
+               !str_is_utf8(str_from(s.p + i, n)))
             n++;
         if (!str_is_utf8(str_from(s.p + i, n)))
             n = 1;
@@ -170,8 +176,18 @@ static void escaping_in_runs_is_escaping_in_bytes(void **state)
 {
     (void)state;
     struct unit_random r = unit_random_new();
-    static const char *const pieces[] = {"plain and long enough", "\"", "\\", "\n", "\x01", "\xc3\xa9", "\xff", "\xe2\x82",
-                                         "x", "\x7f", "\xf0\x9f\x98\x80", "{\"name\":\"value\"}"};
+    static const char *const pieces[] = {"plain and long enough",
+                                         "\"",
+                                         "\\",
+                                         "\n",
+                                         "\x01",
+                                         "\xc3\xa9",
+                                         "\xff",
+                                         "\xe2\x82",
+                                         "x",
+                                         "\x7f",
+                                         "\xf0\x9f\x98\x80",
+                                         "{\"name\":\"value\"}"};
     for (int round = 0; round < 200; round++) {
         AUTO_BUF in = {0};
         AUTO_BUF fast = {0};

@@ -20,8 +20,12 @@ static void append(struct cw_world *w, const struct datum *v, uint32_t n)
 static struct datum datum(const char *name, const struct label *labels, uint32_t n, uint32_t samples)
 {
     static const double one = 1;
-    return (struct datum){.name = str_c(name), .dimensions = {labels, n}, .ts_ms = clock_wall_ms(), .values = &one,
-                          .n_values = 1, .samples = samples};
+    return (struct datum){.name = str_c(name),
+                          .dimensions = {labels, n},
+                          .ts_ms = clock_wall_ms(),
+                          .values = &one,
+                          .n_values = 1,
+                          .samples = samples};
 }
 
 /* How often these words stand in the last body. */
@@ -40,8 +44,8 @@ static void roll_ups(void **state)
     (void)state;
     struct cw_world *w = cw_world_new(CLOUDWATCH_METRICS);
     struct str a = STR("a"), ba[] = {STR("b"), STR("a")}, z = STR("z"), c = STR("c");
-    struct plan_dimensions sets[] = {{.names = &a, .n = 1}, {.n = 0}, {.names = ba, .n = 2}, {.names = &z, .n = 1},
-                                     {.names = &c, .n = 1}};
+    struct plan_dimensions sets[] = {
+        {.names = &a, .n = 1}, {.n = 0}, {.names = ba, .n = 2}, {.names = &z, .n = 1}, {.names = &c, .n = 1}};
     struct str dropped[] = {STR("dropped"), STR("dropped too")};
     w->config->rollups = sets;
     w->config->n_rollups = COUNT_OF(sets);
@@ -119,7 +123,8 @@ static void what_is_refused_costs_only_itself(void **state)
     (void)state;
     struct cw_world *w = start();
     static const double huge = 0x1p400;
-    struct datum v[] = {datum("good", abc, 2, 2), datum("", abc, 2, 3), datum("huge", abc, 2, 4), datum("fine", abc, 2, 5)};
+    struct datum v[] = {datum("good", abc, 2, 2), datum("", abc, 2, 3), datum("huge", abc, 2, 4),
+                        datum("fine", abc, 2, 5)};
     v[2].values = &huge;
     append(w, v, 4);
     cw_drain(w);

@@ -1,5 +1,5 @@
-/* Places and their lanes, and the borders of requests: whatever comes in goes out once, in order, within the limits that
- * cw_world.h asserts of every request. */
+/* Places and their lanes, and the borders of requests: whatever comes in goes out once, in order, within the limits
+ * that cw_world.h asserts of every request. */
 #include "unit.h"
 
 #include <sys/wait.h>
@@ -25,14 +25,15 @@ static void make_record(struct maker *m, const char *place, int64_t now)
     static const char filler[] = "\"\\\n\x01 plain text that is long {}[]:,0123456789 \xc3\xa9";
     uint32_t from = (uint32_t)m->text.n;
     uint64_t kind = unit_random_below(&m->random, 1000);
-    uint64_t size = kind < 900 ? unit_random_below(&m->random, 600)
-                               : kind < 998 ? unit_random_below(&m->random, 60000)
-                                            : unit_random_below(&m->random, CW_EVENT_MAX - 64);
+    uint64_t size = kind < 900   ? unit_random_below(&m->random, 600)
+                    : kind < 998 ? unit_random_below(&m->random, 60000)
+                                 : unit_random_below(&m->random, CW_EVENT_MAX - 64);
     buf_printf(&m->text, "%u %s ", m->next_id++, place);
     while (m->text.n - from < size)
         buf_append(&m->text, filler, sizeof(filler) - 1);
     m->records = mem_grow(m->records, &m->cap, m->n + 1, sizeof(*m->records));
-    int64_t back = kind % 20 ? (int64_t)unit_random_below(&m->random, 3) : (int64_t)unit_random_below(&m->random, 10 * 24) * 3600000;
+    int64_t back = kind % 20 ? (int64_t)unit_random_below(&m->random, 3)
+                             : (int64_t)unit_random_below(&m->random, 10 * 24) * 3600000;
     m->records[m->n++] = (struct cw_record){.ts_ms = now - back,
                                             .offset = from,
                                             .bytes = (uint32_t)m->text.n - from,
@@ -97,8 +98,11 @@ static void what_goes_in_comes_out_within_the_limits(void **state)
             snprintf(stream, sizeof(stream), "s%d", (int)unit_random_below(&m.random, (uint64_t)n_places));
             uint32_t read = make_scrape(&m, stream, clock_wall_ms() / 4 * 4);
             const struct cw_place place = {STR("group"), str_c(stream)};
-            const struct cw_scrape s = {
-                .text = buf_view(&m.text), .records = m.records, .n_records = m.n, .read = read + 3, .dropped = {[DROP_TYPE] = 3}};
+            const struct cw_scrape s = {.text = buf_view(&m.text),
+                                        .records = m.records,
+                                        .n_records = m.n,
+                                        .read = read + 3,
+                                        .dropped = {[DROP_TYPE] = 3}};
             cw_commit(cw_lane_of(w->c, &place), &place, &s);
             cw_ledger(w);
             if (unit_random_below(&m.random, 4) == 0)
@@ -257,14 +261,22 @@ enum { FOLDS = 3000, COMMITS = 4 };
 static void open_with_folds(struct cw_world *w, struct fold_state **folds)
 {
     struct diag d = {0};
-    struct spool_options o = {.directory = w->folder.path, .destination = "test", .mode = SPOOL_DISK,
-                              .budget = &w->budget, .io = w->io, .counters = w->counters};
+    struct spool_options o = {.directory = w->folder.path,
+                              .destination = "test",
+                              .mode = SPOOL_DISK,
+                              .budget = &w->budget,
+                              .io = w->io,
+                              .counters = w->counters};
     cloudwatch_spool_options(w->config, &o);
     assert_int_equal(spool_open(&o, &w->spool, &d), OK);
     if (fold_state_open(w->spool, w->loop, folds, &d) != OK)
         fail_msg("%s", d.text);
-    struct cloudwatch_options co = {.loop = w->loop, .aws = (struct aws *)w, .spool = w->spool, .plan = w->plan,
-                                    .config = w->config, .counters = w->counters};
+    struct cloudwatch_options co = {.loop = w->loop,
+                                    .aws = (struct aws *)w,
+                                    .spool = w->spool,
+                                    .plan = w->plan,
+                                    .config = w->config,
+                                    .counters = w->counters};
     assert_int_equal(cloudwatch_new(&co, &w->c, &d), OK);
     w->c->longest_wait_ms = 5;
 }
@@ -290,12 +302,21 @@ static void killed_after_commits(struct cw_world *w)
             if (series == FOLD_NONE)
                 series = fold_block_add(block, 1000 + i);
             buf_printf(&text, "%d %u %0200d", round, i, 0);
-            records[i] = (struct cw_record){.ts_ms = clock_wall_ms() - DAY * (i % 3), .offset = from,
-                                            .bytes = (uint32_t)text.n - from, .samples = 1, .n_folds = 1};
+            records[i] = (struct cw_record){.ts_ms = clock_wall_ms() - DAY * (i % 3),
+                                            .offset = from,
+                                            .bytes = (uint32_t)text.n - from,
+                                            .samples = 1,
+                                            .n_folds = 1};
             folds[i] = (struct cw_fold){block, series, {.value = round * FOLDS + i, .ts_ms = 1 + round}};
         }
-        const struct cw_scrape s = {.text = buf_view(&text), .records = records, .n_records = FOLDS, .folds = folds,
-                                    .n_folds = FOLDS, .read = FOLDS, .touch = block, .touch_ms = 5 + round};
+        const struct cw_scrape s = {.text = buf_view(&text),
+                                    .records = records,
+                                    .n_records = FOLDS,
+                                    .folds = folds,
+                                    .n_folds = FOLDS,
+                                    .read = FOLDS,
+                                    .touch = block,
+                                    .touch_ms = 5 + round};
         cw_commit(l, &place, &s);
         world_for(w->loop, 200); /* more than the mappings hold: the disk takes it */
     }

@@ -36,7 +36,8 @@ static void events_arrive(void **state)
     assert_int_equal(l.delivered, 2);
     assert_int_equal(l.possible_duplicates, 0);
     assert_true(counted(w, "leadline_cloudwatch_requests_total") > 0);
-    assert_true(counted(w, "leadline_cloudwatch_bytes_total") == strlen("{\"a\":\"b\\n\"}\t\x01 \xc3\xa9 end") + 6 + 52);
+    assert_true(counted(w, "leadline_cloudwatch_bytes_total") ==
+                strlen("{\"a\":\"b\\n\"}\t\x01 \xc3\xa9 end") + 6 + 52);
     cw_world_free(w);
 }
 
@@ -49,8 +50,9 @@ static void group_and_stream_are_made(void **state)
     cw_open(w);
     cw_event(w, "one", clock_wall_ms(), "x");
     cw_drain(w);
-    assert_string_equal(w->operations.p, "PutLogEvents CreateLogStream CreateLogGroup PutRetentionPolicy CreateLogStream "
-                                         "PutLogEvents ");
+    assert_string_equal(w->operations.p,
+                        "PutLogEvents CreateLogStream CreateLogGroup PutRetentionPolicy CreateLogStream "
+                        "PutLogEvents ");
     assert_int_equal(w->n_seen, 1);
 
     /* a group that is there keeps the retention it has; one that is deleted under us is made again */
@@ -114,7 +116,8 @@ static void events_are_worth_more_than_retention(void **state)
     cw_event(w, "one", clock_wall_ms(), "x");
     cw_drain(w);
     assert_int_equal(w->n_seen, 1);
-    assert_non_null(strstr(w->c->last_error.p, "needs logs:PutRetentionPolicy on arn:aws:logs:eu-west-1:*:log-group:group"));
+    assert_non_null(
+        strstr(w->c->last_error.p, "needs logs:PutRetentionPolicy on arn:aws:logs:eu-west-1:*:log-group:group"));
     cw_world_free(w);
 }
 
@@ -145,9 +148,9 @@ static void what_passes_is_waited_for(void **state)
     cw_event(w, "one", clock_wall_ms(), "x");
     world_until(w->loop, w->number == 3);
     world_until(w->loop, w->c->last_error.n > 0 && strstr(w->c->last_error.p, "AccessDenied"));
-    assert_non_null(strstr(
-        w->c->last_error.p,
-        "needs logs:PutLogEvents on arn:aws:logs:eu-west-1:123456789012:log-group:group:log-stream:one"));
+    assert_non_null(
+        strstr(w->c->last_error.p,
+               "needs logs:PutLogEvents on arn:aws:logs:eu-west-1:123456789012:log-group:group:log-stream:one"));
     cw_drain(w);
     assert_int_equal(w->n_seen, 1);
     assert_int_equal(w->n_calls, 8);
