@@ -97,7 +97,7 @@ static inline void world_declare(struct world *w, const char *source_labels, con
     for (bool more = true; more;) {
         more = str_cut(rest, '|', &one, &rest);
         struct plan_dimensions *set = &d->dimensions[d->n_dimensions++];
-        set->names = world_list(w, str_to_c(one), &set->n);
+        set->names = world_list(w, str_dup(&w->arena, one).p, &set->n);
     }
     d->selectors = ARENA_ARRAY(&w->arena, struct regex *, 24);
     rest = str_c(selectors);
