@@ -2,6 +2,7 @@
  * workspace of Amazon Managed Service for Prometheus by remote write.
  *
  *   metrics_destinations.amp.workspace_id   https://aps-workspaces.REGION.SUFFIX/workspaces/ID/api/v1/remote_write
+ *                                           or below AWS_ENDPOINT_URL_AMP, as AWS' own programs have it
  *   agent.region, agent.credentials         signed as aps; no other role reaches AMP
  *   force_flush_interval                    how long a batch may wait; 5 s where it is not given (the agent: 60 s)
  *
@@ -41,8 +42,17 @@ static const struct {
 
 static struct str workspace_url(struct agent_reader *a, struct str id, const struct agent_settings *s)
 {
+    struct str endpoint = agent_environment(a, "AWS_ENDPOINT_URL_AMP");
+    const char *why = NULL;
     size_t i = 0;
 
+    if (endpoint.n && go_url_check(endpoint, &why))
+        agent_error(a, (struct agent_at){NULL, "AWS_ENDPOINT_URL_AMP"}, ERR_SYNTAX, "%s", why);
+    while (endpoint.n && endpoint.p[endpoint.n - 1] == '/')
+        endpoint.n--;
+    if (endpoint.n)
+        return str_c(
+            arena_printf(a->r.arena, "%.*s/workspaces/%.*s/api/v1/remote_write", STR_ARGS(endpoint), STR_ARGS(id)));
     while (!str_starts(s->region, str_c(partitions[i].prefix)))
         i++;
     return str_c(arena_printf(a->r.arena, "https://aps-workspaces.%.*s.%s/workspaces/%.*s/api/v1/remote_write",

@@ -52,6 +52,21 @@ static void what_reaches_amp_and_what_does_not(void **state)
     plan_unref(p);
 }
 
+static const char *near(const char *name)
+{
+    return strcmp(name, "AWS_ENDPOINT_URL_AMP") == 0 ? "http://127.0.0.1:9090/" : in_a_task.getenv(name);
+}
+
+static void an_endpoint_of_ones_own(void **state)
+{
+    (void)state;
+    struct config_agent_options o = in_a_task;
+    o.getenv = near;
+    struct plan *p = good_with(AMP(WORKSPACE, ""), &o);
+    assert_str_c(p->remote_writes[0].url, "http://127.0.0.1:9090/workspaces/ws-1/api/v1/remote_write");
+    plan_unref(p);
+}
+
 static void both_sections_have_their_own_file(void **state)
 {
     (void)state;
@@ -183,13 +198,10 @@ static void combinations_that_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_destination),
-        cmocka_unit_test(what_reaches_amp_and_what_does_not),
-        cmocka_unit_test(both_sections_have_their_own_file),
-        cmocka_unit_test(one_file_for_both),
-        cmocka_unit_test(instances_are_cut_as_go_cuts_them),
-        cmocka_unit_test(labels_by_choice),
-        cmocka_unit_test(combinations_that_are_refused),
+        cmocka_unit_test(the_destination),         cmocka_unit_test(what_reaches_amp_and_what_does_not),
+        cmocka_unit_test(an_endpoint_of_ones_own), cmocka_unit_test(both_sections_have_their_own_file),
+        cmocka_unit_test(one_file_for_both),       cmocka_unit_test(instances_are_cut_as_go_cuts_them),
+        cmocka_unit_test(labels_by_choice),        cmocka_unit_test(combinations_that_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
