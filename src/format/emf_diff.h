@@ -36,10 +36,10 @@ struct emf_diff_options {
 struct emf_diff_side {
     uint64_t events, others; /* others: of events, those that are no JSON object */
     uint64_t version_1;
-    uint64_t billed_bytes;   /* text, and 26 an event */
+    uint64_t billed_bytes; /* text, and 26 an event */
     uint64_t values, declared_values;
-    uint64_t repeated;       /* values that came twice, at one time */
-    uint64_t over_100;       /* events with a directive of more than 100 metrics: CloudWatch takes no metrics of it */
+    uint64_t repeated; /* values that came twice, at one time */
+    uint64_t over_100; /* events with a directive of more than 100 metrics: CloudWatch takes no metrics of it */
     uint32_t series, label_sets;
     int64_t first_ms, last_ms; /* of events; 0: none */
 };
@@ -60,12 +60,12 @@ struct emf_difference {
     struct str subject; /* a label's name, a label set, a metric */
     struct str where;   /* the label set of the first series of which it is so */
     struct str left, right;
-    uint32_t series;    /* of which it is so */
+    uint32_t series; /* of which it is so */
 };
 
 struct emf_diff_result {
     struct emf_diff_side sides[EMF_DIFF_SIDES];
-    int64_t from_ms, to_ms; /* what both cover */
+    int64_t from_ms, to_ms;             /* what both cover */
     struct emf_difference *differences; /* by kind, then as they were found */
     uint32_t n, by_kind[EMF_DIFF_KINDS];
 };

@@ -32,9 +32,9 @@ struct comparison {
     struct arena *a;
     struct emf_diff_result *out;
     size_t cap;
-    struct map found; /* differences by what they say */
-    int64_t from, to; /* common time */
-    int64_t interval; /* of series that do not tell theirs */
+    struct map found;                                       /* differences by what they say */
+    int64_t from, to;                                       /* common time */
+    int64_t interval;                                       /* of series that do not tell theirs */
     bool *present[EMF_DIFF_SIDES], *wanted[EMF_DIFF_SIDES]; /* by label set: has points; has some in the core */
 };
 
@@ -380,7 +380,7 @@ static enum err find_common_time(struct comparison *c, struct diag *d)
 static int by_kind(const void *a, const void *b)
 {
     const struct emf_difference *x = a, *y = b;
-    return x->kind != y->kind     ? (int)x->kind - (int)y->kind
+    return x->kind != y->kind       ? (int)x->kind - (int)y->kind
            : x->series != y->series ? (x->series < y->series) - (x->series > y->series)
                                     : str_cmp(x->subject, y->subject);
 }

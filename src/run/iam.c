@@ -92,8 +92,8 @@ static uint32_t identity(struct collection *c, const char *name, const char *abo
         if (str_eq_c(c->identities[i].document.name, name))
             return i;
     c->identities = mem_grow(c->identities, &c->cap, c->n + 1, sizeof(*c->identities));
-    c->identities[c->n] = (struct iam_identity){.document = {.name = str_c(name), .about = str_c(about)},
-                                                .assumed = assumed};
+    c->identities[c->n] =
+        (struct iam_identity){.document = {.name = str_c(name), .about = str_c(about)}, .assumed = assumed};
     return c->n++;
 }
 
@@ -150,9 +150,8 @@ static void add_remote_write(struct collection *c, const struct plan_remote_writ
     if (!w->sigv4)
         return;
     if (w->sigv4->service.n && !str_eq(w->sigv4->service, STR("aps"))) {
-        note(c,
-             arena_printf(c->a, "remote_write %.*s is signed for service \"%.*s\", whose permissions are not known",
-                          STR_ARGS(w->name), STR_ARGS(w->sigv4->service)));
+        note(c, arena_printf(c->a, "remote_write %.*s is signed for service \"%.*s\", whose permissions are not known",
+                             STR_ARGS(w->name), STR_ARGS(w->sigv4->service)));
         asker_of(c, w->sigv4, STR(""));
         return;
     }
@@ -383,8 +382,7 @@ void iam_of_plan(const struct plan *plan, const struct iam_options *o, struct ar
     finish(&c);
 }
 
-void iam_of_sidecar(const struct iam_sidecar *s, const struct iam_options *o, struct arena *a,
-                    struct iam_policies *out)
+void iam_of_sidecar(const struct iam_sidecar *s, const struct iam_options *o, struct arena *a, struct iam_policies *out)
 {
     struct collection c = {.o = o, .a = a, .out = out};
     struct asker k;

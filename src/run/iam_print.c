@@ -17,9 +17,9 @@
 #include "base/quote.h"
 #include "run/iam_int.h"
 
-#define CLUSTER   "ecs:cluster", "ArnLike"
-#define REGION    "ec2:Region", "StringEquals"
-#define NAMESPACE "servicediscovery:NamespaceName", "StringEquals"
+#define CLUSTER    "ecs:cluster", "ArnLike"
+#define REGION     "ec2:Region", "StringEquals"
+#define NAMESPACE  "servicediscovery:NamespaceName", "StringEquals"
 #define METRICS_IN "cloudwatch:namespace", "StringEquals"
 
 const struct iam_fact iam_facts[IAM_ACTIONS] = {

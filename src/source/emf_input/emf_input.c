@@ -37,6 +37,7 @@ enum {
     NAME_BYTES = 512,             /* of a group or stream */
     PENDING_EVENTS = 1000,
     PENDING_BYTES = 4 << 20,
+    UNFINISHED_BYTES = 32 << 20, /* of lines that peers have begun, all together */
     LOOK_MS = 5000,
     SAY_MS = 60000,
 };
@@ -316,8 +317,11 @@ static void look_again(struct timer *t)
 
 static enum err open_tcp(struct emf_input *e, struct str address, struct line_server **out, struct diag *d)
 {
-    struct line_server_options o = {
-        .address = address, .max_line = EVENT_BYTES + BLANKS, .fn = on_line, .ctx = e};
+    struct line_server_options o = {.address = address,
+                                    .max_line = EVENT_BYTES + BLANKS,
+                                    .max_unfinished = UNFINISHED_BYTES,
+                                    .fn = on_line,
+                                    .ctx = e};
     return line_server_new(e->loop, &o, out, d);
 }
 

@@ -14,7 +14,8 @@ static void add_v0(struct emf_diff *f, int side, int64_t s, const char *type, co
 {
     AUTO_BUF b = {0};
     buf_printf(&b,
-               "{\"CloudWatchMetrics\":[{\"Namespace\":\"N\",\"Dimensions\":[[\"job\"]],\"Metrics\":[{\"Name\":\"%s\"}]}],"
+               "{\"CloudWatchMetrics\":[{\"Namespace\":\"N\",\"Dimensions\":[[\"job\"]],"
+               "\"Metrics\":[{\"Name\":\"%s\"}]}],"
                "\"Timestamp\":\"%lld000\",\"Version\":\"0\",%s,\"prom_metric_type\":\"%s\",\"%s\":%g}",
                metric, (long long)s, labels, type, metric, value);
     emf_diff_add(f, side, s * 1000, buf_view(&b));
@@ -63,8 +64,8 @@ static void test_equal(void **state)
 /* Version 1, another order of keys, one event for several, a shadow's namespace: all the same. */
 static void test_forms(void **state)
 {
-    struct emf_diff *f = emf_diff_new(
-        &(struct emf_diff_options){.namespace_suffix = STR("-shadow"), .value_tolerance = 0.05});
+    struct emf_diff *f =
+        emf_diff_new(&(struct emf_diff_options){.namespace_suffix = STR("-shadow"), .value_tolerance = 0.05});
     (void)state;
     emf_diff_add(f, L, 5000,
                  STR("{\"CloudWatchMetrics\":[{\"Namespace\":\"N\",\"Dimensions\":[[\"job\",\"a\"],[]],\"Metrics\":["
@@ -157,12 +158,14 @@ static void test_directives(void **state)
 {
     struct emf_diff *f = start();
     (void)state;
-    emf_diff_add(f, L, 5000, STR("{\"CloudWatchMetrics\":[{\"Namespace\":\"N\",\"Dimensions\":[[\"a\"],[\"b\",\"a\"]],"
-                                 "\"Metrics\":[{\"Name\":\"x\",\"Unit\":\"Count\"},{\"Name\":\"y\"}]}],\"a\":\"1\","
-                                 "\"b\":\"2\",\"x\":1,\"y\":1,\"z\":1}"));
-    emf_diff_add(f, R, 5000, STR("{\"CloudWatchMetrics\":[{\"Namespace\":\"N\",\"Dimensions\":[[\"a\"]],"
-                                 "\"Metrics\":[{\"Name\":\"x\",\"Unit\":\"Bytes\"},{\"Name\":\"y\",\"StorageResolution\""
-                                 ":1},{\"Name\":\"z\"}]}],\"a\":\"1\",\"b\":\"2\",\"x\":1,\"y\":1,\"z\":1}"));
+    emf_diff_add(f, L, 5000,
+                 STR("{\"CloudWatchMetrics\":[{\"Namespace\":\"N\",\"Dimensions\":[[\"a\"],[\"b\",\"a\"]],"
+                     "\"Metrics\":[{\"Name\":\"x\",\"Unit\":\"Count\"},{\"Name\":\"y\"}]}],\"a\":\"1\","
+                     "\"b\":\"2\",\"x\":1,\"y\":1,\"z\":1}"));
+    emf_diff_add(f, R, 5000,
+                 STR("{\"CloudWatchMetrics\":[{\"Namespace\":\"N\",\"Dimensions\":[[\"a\"]],"
+                     "\"Metrics\":[{\"Name\":\"x\",\"Unit\":\"Bytes\"},{\"Name\":\"y\",\"StorageResolution\""
+                     ":1},{\"Name\":\"z\"}]}],\"a\":\"1\",\"b\":\"2\",\"x\":1,\"y\":1,\"z\":1}"));
     expect(f, "directive x | N [a] Count; N [a, b] Count | N [a] Bytes x1\n"
               "directive y | N [a]; N [a, b] | N [a] 1s x1\n"
               "directive z |  | N [a] x1\n");
@@ -248,10 +251,17 @@ static void test_nothing_to_compare(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equal),          cmocka_unit_test(test_forms),  cmocka_unit_test(test_totals),
-        cmocka_unit_test(test_one_side_only),  cmocka_unit_test(test_edges),  cmocka_unit_test(test_directives),
-        cmocka_unit_test(test_times),          cmocka_unit_test(test_values), cmocka_unit_test(test_distribution),
-        cmocka_unit_test(test_ignored_labels), cmocka_unit_test(test_nothing_to_compare),
+        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_totals),
+        cmocka_unit_test(test_one_side_only),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_directives),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_distribution),
+        cmocka_unit_test(test_ignored_labels),
+        cmocka_unit_test(test_nothing_to_compare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

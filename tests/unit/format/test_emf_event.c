@@ -66,8 +66,9 @@ static void escapes(void **state)
 {
     (void)state;
     routes("{\"log_group_name\":\"\\/a\\u002fb\\\"\\\\\\n\"}", "/a/b\"\\\n", "");
-    routes("{\"log_group_name\":\"\\u00e9\\ud83d\\ude00\",\"log_stream_name\":\"\\ud83d\\u0041\"}", "é😀", "\xef\xbf\xbd"
-                                                                                                        "A");
+    routes("{\"log_group_name\":\"\\u00e9\\ud83d\\ude00\",\"log_stream_name\":\"\\ud83d\\u0041\"}", "é😀",
+           "\xef\xbf\xbd"
+           "A");
     routes("{\"log_group_name\":\"\\ud83d\"}", "\xef\xbf\xbd", "");
     routes("{\"log_group_name\":\"g\",\"\xff\":\"\xfe\"}", "g", "");
 }
@@ -133,8 +134,8 @@ static void depth(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_versions), cmocka_unit_test(keys),      cmocka_unit_test(elsewhere),
-        cmocka_unit_test(escapes),       cmocka_unit_test(numbers),   cmocka_unit_test(no_events),
+        cmocka_unit_test(both_versions), cmocka_unit_test(keys),    cmocka_unit_test(elsewhere),
+        cmocka_unit_test(escapes),       cmocka_unit_test(numbers), cmocka_unit_test(no_events),
         cmocka_unit_test(depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,10 +281,10 @@ static void test_any_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_lines),        TEST(test_peers_do_not_mix),    TEST(test_reset_keeps_what_came),
-        TEST(test_longest),      TEST(test_too_long),            TEST(test_too_long_to_the_end),
-        TEST(test_no_room),      TEST(test_too_many),            TEST(test_flush),
-        TEST(test_any_address),  TEST(test_address_is_taken),
+        TEST(test_lines),       TEST(test_peers_do_not_mix), TEST(test_reset_keeps_what_came),
+        TEST(test_longest),     TEST(test_too_long),         TEST(test_too_long_to_the_end),
+        TEST(test_no_room),     TEST(test_too_many),         TEST(test_flush),
+        TEST(test_any_address), TEST(test_address_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

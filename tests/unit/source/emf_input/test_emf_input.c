@@ -75,13 +75,9 @@ static int setup(void **out)
     s->consumer.append = append;
     s->port = free_port();
     snprintf(s->address, sizeof(s->address), "127.0.0.1:%u", s->port);
-    s->config = (struct plan_emf_input){
-        .tcp = str_c(s->address), .udp = str_c(s->address), .log_stream = STR("own")};
-    struct emf_input_options o = {.loop = s->loop,
-                                  .counters = s->counters,
-                                  .plan = s->plan,
-                                  .config = &s->config,
-                                  .consumer = &s->consumer};
+    s->config = (struct plan_emf_input){.tcp = str_c(s->address), .udp = str_c(s->address), .log_stream = STR("own")};
+    struct emf_input_options o = {
+        .loop = s->loop, .counters = s->counters, .plan = s->plan, .config = &s->config, .consumer = &s->consumer};
     if (emf_input_new(&o, &s->input, &d))
         fail_msg("%s", d.text);
     buf_c(&s->got, "");
@@ -293,11 +289,8 @@ static void test_free_flushes(void **state)
     emf_input_free(s->input);
     assert_int_equal(s->n, 2);
     close(fd);
-    struct emf_input_options o = {.loop = s->loop,
-                                  .counters = s->counters,
-                                  .plan = s->plan,
-                                  .config = &s->config,
-                                  .consumer = &s->consumer};
+    struct emf_input_options o = {
+        .loop = s->loop, .counters = s->counters, .plan = s->plan, .config = &s->config, .consumer = &s->consumer};
     world_turn(s->loop, 1);
     assert_int_equal(emf_input_new(&o, &s->input, &d), OK);
 }
@@ -332,9 +325,16 @@ static void test_refused_update(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_tcp),     TEST(test_udp),       TEST(test_lines_of_a_datagram), TEST(test_dropped),
-        TEST(test_names),   TEST(test_longest),   TEST(test_own_group),           TEST(test_flush),
-        TEST(test_free_flushes), TEST(test_refused_update),
+        TEST(test_tcp),
+        TEST(test_udp),
+        TEST(test_lines_of_a_datagram),
+        TEST(test_dropped),
+        TEST(test_names),
+        TEST(test_longest),
+        TEST(test_own_group),
+        TEST(test_flush),
+        TEST(test_free_flushes),
+        TEST(test_refused_update),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
