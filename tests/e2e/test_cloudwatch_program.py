@@ -66,7 +66,7 @@ class Program:
         self.env = environment(
             AWS_ACCESS_KEY_ID=keys[0], AWS_SECRET_ACCESS_KEY=keys[1], AWS_ENDPOINT_URL=url, AWS_MAX_ATTEMPTS="1", **variables
         )
-        self.starts = 0
+        self.starts, self.process = 0, None
         self.name = name or [BINARY, "cloudwatch-agent"]
         self.configure(agent, jobs)
 
@@ -452,4 +452,39 @@ def test_what_the_environment_says_is_not_printed(make_program, make_target, emu
     until(lambda: events(emulator, "env"), "events")
     for text in (p.log(), p.get("/")[1], p.get("/config")[1], p.get("/api/v1/status/config")[1]):
         assert "hush" not in text
+    assert p.stop() == 0
+
+
+def test_listeners_follow_a_reload(make_program, emulator):
+    first, second, emf = free_ports(3)
+    p = make_program(pushed(first, emf), None)
+    until(lambda: len(open_ports(p.process)) == 2, "both listen")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"kept:1|c", ("127.0.0.1", first))
+        until(lambda: p.metrics()['leadline_listener_received_total{listener="statsd"}'] == 1, "a value came")
+    p.configure(pushed(second, emf))
+    p.process.send_signal(signal.SIGHUP)
+    until(lambda: any(f":{second} " in l for l in open_ports(p.process)), "another port")
+    assert not any(f":{first} " in l for l in open_ports(p.process))
+    without = pushed(second, emf)
+    del without["metrics"]
+    p.configure(without)
+    p.process.send_signal(signal.SIGHUP)
+    until(lambda: len(open_ports(p.process)) == 1, "StatsD is gone")
+    until(lambda: re.search('msg="destination removed".* waiting_samples=1', p.log()), "its value waits")
+    p.configure(pushed(second, emf))
+    p.process.send_signal(signal.SIGHUP)
+    until(lambda: p.ledger("metrics")["delivered"] == 1, "and is delivered when the destination is back")
+    assert p.stop() == 0
+
+
+def test_after_kill_9_it_starts_where_it_was(make_program, make_target, emulator):
+    target = make_target(PAGE)
+    p = make_program(agent("killed"), static(target))
+    until(lambda: p.ledger()["delivered"] > 0, "a delivery")
+    p.kill()
+    before = ledger_of(p.spool)[1]
+    p.start()
+    until(lambda: p.ledger()["read"] > before["read"], "it goes on")
+    assert p.ledger()["dropped"].get("no_baseline", 0) == 1  # of the very first scrape
     assert p.stop() == 0
