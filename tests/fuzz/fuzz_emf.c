@@ -1,8 +1,8 @@
 /* fuzz_emf: two expositions of one target through the encoder of events, with declarations, and as data.
  *
  * Besides not crashing, of every commit: each sample is delivered or dropped (the fake lanes check it), each event is
- * one line of JSON that a reader takes, with a time, and with at most 100 metric definitions; each name that a directive
- * names is a number or an object in the same event.
+ * one line of JSON that a reader takes, with a time, and with at most 100 metric definitions; each name that a
+ * directive names is a number or an object in the same event.
  *
  * The input: a byte of options, the first page, a zero byte, the second page.
  */
@@ -52,8 +52,8 @@ static void add_sample(struct fuzz *f, uint32_t id, const struct exposition_samp
     *s = (struct sample){id, SIDE_NONE, value->value};
     if (!value->has_ts)
         return;
-    f->sides[f->n_sides] = (struct sample_side){.ts_ms = value->ts_ms, .start_ms = value->ts_ms / 2,
-                                                .histogram = SIDE_NONE};
+    f->sides[f->n_sides] =
+        (struct sample_side){.ts_ms = value->ts_ms, .start_ms = value->ts_ms / 2, .histogram = SIDE_NONE};
     s->side = f->n_sides++;
 }
 
@@ -72,7 +72,8 @@ static void parse(struct fuzz *f, struct str page)
     buf_c(&body, "");
     f->n = f->n_sides = f->n_blocks = 0;
     exposition_init(&e, EXPOSITION_TEXT, buf_view(&body));
-    while (f->n < 2048 && f->n_blocks < 2048 && exposition_next(&e, &entry, NULL) == OK && entry.kind != EXPOSITION_EOF) {
+    while (f->n < 2048 && f->n_blocks < 2048 && exposition_next(&e, &entry, NULL) == OK &&
+           entry.kind != EXPOSITION_EOF) {
         if (entry.kind == EXPOSITION_COMMENTS) {
             uint32_t id = intern_once(f, entry.raw, 0, (struct labels){NULL, 0}, METRIC_COMMENT);
             f->blocks[f->n_blocks++] = (struct batch_block){f->n, id};
@@ -145,9 +146,17 @@ static void deliver(struct fuzz *f, struct scope *scope, int64_t ts_ms)
 {
     struct intern_view view = intern_view(f->intern);
     struct batch_run run = {.scope = scope, .n = f->n, .n_blocks = f->n_blocks};
-    struct batch b = {.ts_ms = ts_ms, .interval_ms = 15000, .metrics = &view, .samples = f->samples, .n_samples = f->n,
-                      .sides = f->sides, .n_sides = f->n_sides, .blocks = f->blocks, .n_blocks = f->n_blocks,
-                      .runs = &run, .n_runs = 1};
+    struct batch b = {.ts_ms = ts_ms,
+                      .interval_ms = 15000,
+                      .metrics = &view,
+                      .samples = f->samples,
+                      .n_samples = f->n,
+                      .sides = f->sides,
+                      .n_sides = f->n_sides,
+                      .blocks = f->blocks,
+                      .n_blocks = f->n_blocks,
+                      .runs = &run,
+                      .n_runs = 1};
 
     emf_consumer(f->e)->append(emf_consumer(f->e), &b, NULL, NULL);
 }
@@ -180,20 +189,36 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str job = STR("job"), a_job[] = {STR("a"), STR("job")};
     struct plan_dimensions sets[] = {{.names = &job, .n = 1}, {.names = a_job, .n = 2}, {0}};
     struct plan_emf_declaration declarations[] = {
-        {.source_labels = &job, .n_source_labels = 1, .label_matcher = all, .selectors = &all, .n_selectors = 1,
-         .dimensions = sets, .n_dimensions = 2},
-        {.source_labels = a_job, .n_source_labels = 2, .label_matcher = some, .selectors = &some, .n_selectors = 1,
-         .dimensions = sets + 1, .n_dimensions = 2},
+        {.source_labels = &job,
+         .n_source_labels = 1,
+         .label_matcher = all,
+         .selectors = &all,
+         .n_selectors = 1,
+         .dimensions = sets,
+         .n_dimensions = 2},
+        {.source_labels = a_job,
+         .n_source_labels = 2,
+         .label_matcher = some,
+         .selectors = &some,
+         .n_selectors = 1,
+         .dimensions = sets + 1,
+         .n_dimensions = 2},
     };
     struct fuzz *f = NEW(struct fuzz);
     uint8_t options = size ? data[0] : 0;
 
     f->intern = intern_new();
     f->scopes = scope_table_new();
-    f->emf = (struct plan_emf){.cluster_name = STR("c"), .log_group = STR("/{ClusterName}/{a}"),
-                               .log_stream = STR("{JobName}"), .name_space = STR("n"), .declarations = declarations,
-                               .n_declarations = 2, .version_1 = options & 1, .untyped_as_gauge = options & 2,
-                               .first_values = options & 4, .drop_unselected = options & 8,
+    f->emf = (struct plan_emf){.cluster_name = STR("c"),
+                               .log_group = STR("/{ClusterName}/{a}"),
+                               .log_stream = STR("{JobName}"),
+                               .name_space = STR("n"),
+                               .declarations = declarations,
+                               .n_declarations = 2,
+                               .version_1 = options & 1,
+                               .untyped_as_gauge = options & 2,
+                               .first_values = options & 4,
+                               .drop_unselected = options & 8,
                                .histograms = (enum emf_histograms)((options >> 4 & 3) % 3),
                                .max_metrics = options & 64 ? 3 : 0};
     f->config = (struct plan_cloudwatch){.kind = options & 128 ? CLOUDWATCH_METRICS : CLOUDWATCH_LOGS, .emf = &f->emf};

@@ -441,8 +441,7 @@ static void compact(struct emf_run *r)
     if (r->e->emf->first_values && keep_ms < FIRST_VALUES_KEEP_MS)
         keep_ms = FIRST_VALUES_KEEP_MS;
     for (uint32_t i = 0; i < f->n_targets; i++) {
-        if (f->next_compact_ms && f->targets[i].block &&
-            fold_block_compact(f->targets[i].block, r->b->ts_ms - keep_ms))
+        if (f->next_compact_ms && f->targets[i].block && fold_block_compact(f->targets[i].block, r->b->ts_ms - keep_ms))
             f->epoch++;
     }
     f->next_compact_ms = r->b->ts_ms + r->gap_ms;
@@ -468,8 +467,8 @@ static void tell_events(struct emf_run *r)
 
 static void one_run(struct emf *e, const struct batch *b, const struct batch_run *run)
 {
-    struct emf_run r = {.e = e, .b = b, .n = run->n, .form = emf_form_get(e, run->scope),
-                        .gap_ms = delta_gap_ms(b->interval_ms)};
+    struct emf_run r = {
+        .e = e, .b = b, .n = run->n, .form = emf_form_get(e, run->scope), .gap_ms = delta_gap_ms(b->interval_ms)};
     struct emf_form *f = r.form;
 
     r.samples = without_stale(e, b->samples + run->first, &r.n);
@@ -534,9 +533,9 @@ static void make_counters(struct emf *e)
     c->events = counter_new(e->set, COUNTER_TOTAL, "leadline_emf_events_total", "Events made of scrapes.", NULL, 0);
     c->left_out = counter_new(e->set, COUNTER_TOTAL, "leadline_emf_left_out_total",
                               "Labels and metrics whose names an event cannot carry.", NULL, 0);
-    c->capped = counter_new(e->set, COUNTER_TOTAL, "leadline_emf_metrics_over_limit_total",
-                            "Values told without a directive, since their declaration has as many metrics as its limit.",
-                            NULL, 0);
+    c->capped = counter_new(
+        e->set, COUNTER_TOTAL, "leadline_emf_metrics_over_limit_total",
+        "Values told without a directive, since their declaration has as many metrics as its limit.", NULL, 0);
     for (int i = 0; i < EMF_SKIPS; i++) {
         struct counter_label label = {STR("reason"), str_c(reasons[i])};
         c->skipped[i] = counter_new(e->set, COUNTER_TOTAL, "leadline_emf_dimension_sets_skipped_total",
@@ -566,9 +565,9 @@ static void make_unique(struct emf *e)
     for (uint32_t i = 0; i < n; i++) {
         char text[24];
         struct counter_label label = {STR("declaration"), str_from(text, num_print_u64(i, text))};
-        e->counters.unique[i] = counter_new(e->set, COUNTER_GAUGE, "leadline_emf_unique_metrics",
-                                            "Metrics that CloudWatch made of a declaration since the start, about.",
-                                            &label, 1);
+        e->counters.unique[i] =
+            counter_new(e->set, COUNTER_GAUGE, "leadline_emf_unique_metrics",
+                        "Metrics that CloudWatch made of a declaration since the start, about.", &label, 1);
     }
 }
 
@@ -673,7 +672,8 @@ struct batch_consumer *emf_consumer(struct emf *e)
 void emf_update(struct emf *e, struct plan *plan, const struct plan_cloudwatch *config)
 {
     struct plan *before = e->plan;
-    bool same = e->emf && config->emf && e->emf->shape_hash == config->emf->shape_hash && e->config->kind == config->kind;
+    bool same =
+        e->emf && config->emf && e->emf->shape_hash == config->emf->shape_hash && e->config->kind == config->kind;
 
     for (struct emf_form *f = e->forms; f; f = f->next)
         emf_form_reset(f);

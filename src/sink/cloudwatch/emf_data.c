@@ -133,8 +133,11 @@ void emf_data_take(struct emf_run *r, struct emf_out *out, const struct emf_even
         if (first == end)
             drop_value(r, out, result, DROP_UNDECLARED);
         for (uint32_t k = first; k < end; k++) {
-            struct emf_point p = {.value = result->value, .datum = b->datum_of[k], .ts_ms = ts_ms,
-                                  .chunk = result->chunk, .n_chunks = result->n_chunks};
+            struct emf_point p = {.value = result->value,
+                                  .datum = b->datum_of[k],
+                                  .ts_ms = ts_ms,
+                                  .chunk = result->chunk,
+                                  .n_chunks = result->n_chunks};
             if (k == first) {
                 p.samples = result->samples;
                 p.fold = result->fold;
@@ -265,8 +268,11 @@ static void print_list(struct emf_run *r, struct emf_out *out, const struct emf_
     struct emf *e = r->e;
 
     while (*head != EMF_NONE) {
-        struct datum d = {.name_space = e->emf->name_space, .name = datum->name, .dimensions = datum->dimensions,
-                          .ts_ms = e->points[*head].ts_ms, .unit = datum->unit,
+        struct datum d = {.name_space = e->emf->name_space,
+                          .name = datum->name,
+                          .dimensions = datum->dimensions,
+                          .ts_ms = e->points[*head].ts_ms,
+                          .unit = datum->unit,
                           .high_resolution = e->emf->high_resolution};
         uint32_t *points = e->picked;
         uint32_t n = take_time(e, head, points), plain = 0;

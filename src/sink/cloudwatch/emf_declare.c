@@ -104,6 +104,19 @@ uint32_t emf_declare_words(const struct emf_declare *d)
     return d->words;
 }
 
+bool emf_declare_matches(const struct plan_emf_declaration *declaration, const struct emf_visible *v,
+                         struct buf *joined)
+{
+    buf_clear(joined);
+    for (uint32_t i = 0; i < declaration->n_source_labels; i++) {
+        if (i)
+            buf_char(joined, ';');
+        buf_str(joined, emf_visible_get(v, declaration->source_labels[i]));
+    }
+    buf_c(joined, "");
+    return !declaration->label_matcher || regex_match(declaration->label_matcher, buf_view(joined));
+}
+
 void emf_declare_labels(struct emf_declare *d, const struct emf_visible *v)
 {
     AUTO_BUF joined = {0};
@@ -111,15 +124,7 @@ void emf_declare_labels(struct emf_declare *d, const struct emf_visible *v)
     for (uint32_t i = 0; i < d->words; i++)
         d->matched[i] = 0;
     for (uint32_t i = 0; i < d->n; i++) {
-        const struct plan_emf_declaration *declaration = &d->emf->declarations[i];
-        buf_clear(&joined);
-        for (uint32_t k = 0; k < declaration->n_source_labels; k++) {
-            if (k)
-                buf_char(&joined, ';');
-            buf_str(&joined, emf_visible_get(v, declaration->source_labels[k]));
-        }
-        buf_c(&joined, "");
-        if (!declaration->label_matcher || regex_match(declaration->label_matcher, buf_view(&joined)))
+        if (emf_declare_matches(&d->emf->declarations[i], v, &joined))
             d->matched[i / 64] |= 1ULL << i % 64;
     }
 }
@@ -231,7 +236,7 @@ static bool has_all(const struct emf_visible *v, const struct plan_dimensions *d
     return true;
 }
 
-static enum emf_skip set_check(const struct emf_visible *v, const struct plan_dimensions *d)
+enum emf_skip emf_set_check(const struct emf_visible *v, const struct plan_dimensions *d)
 {
     for (uint32_t i = 0; i < d->n; i++) {
         if (d->names[i].n > EMF_DIMENSION_NAME_MAX)
@@ -299,7 +304,7 @@ void emf_declare_sets(struct emf_declare *d, const struct emf_visible *v, const 
             const struct plan_dimensions *set = &d->emf->declarations[i].dimensions[k];
             if (!has_all(v, set) || has_set(out, sets, set))
                 continue;
-            enum emf_skip skip = set_check(v, set);
+            enum emf_skip skip = emf_set_check(v, set);
             if (skip == EMF_SKIPS) {
                 keep_set(&sets[out->n_sets++], set, i, a);
                 continue;

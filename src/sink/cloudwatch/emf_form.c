@@ -5,8 +5,8 @@
  *             its class, its place, the block of its counters' values
  *   binding   layout beside scope: each counter's number in the block, 4 bytes; which event goes to which place
  *
- * A class is what a layout may depend on of a scope: the names of its labels, the values of those that declarations read
- * (source_labels), and as what a dimension each value is. A hundred containers of one image are one class.
+ * A class is what a layout may depend on of a scope: the names of its labels, the values of those that declarations
+ * read (source_labels), and as what a dimension each value is. A hundred containers of one image are one class.
  *
  *   class key = { name 00 added check [ value ] 00 } ...
  *

@@ -33,8 +33,8 @@ enum emf_skip { EMF_SKIP_EMPTY, EMF_SKIP_TOO_LONG, EMF_SKIP_NOT_ASCII, EMF_SKIP_
 enum emf_kind { EMF_GAUGE, EMF_COUNTER, EMF_BUCKETS };
 
 struct emf_value {
-    uint32_t at;      /* EMF_BUCKETS: into layout.histograms; else which sample of the sequence */
-    uint32_t counter; /* EMF_COUNTER: into the binding's series */
+    uint32_t at;              /* EMF_BUCKETS: into layout.histograms; else which sample of the sequence */
+    uint32_t counter;         /* EMF_COUNTER: into the binding's series */
     uint32_t key, definition; /* in layout.text: `,"name":` and `{"Name":"name"}` */
     uint16_t key_n, definition_n;
     uint32_t directive; /* into layout.directives, or EMF_NONE */
@@ -69,12 +69,12 @@ struct emf_directive {
 };
 
 struct emf_event {
-    uint32_t first, n;          /* layout.values */
-    uint32_t head, head_n;      /* in layout.text: directives when every value is there */
-    uint32_t own, own_n;        /* the metric's own labels, without a comma at the end */
-    uint32_t hidden, n_hidden;  /* layout.hidden: positions in the scope's form that are left out, ascending */
-    uint32_t labels, n_labels;  /* layout.labels: those of `own` */
-    uint32_t bound;             /* of bytes, besides the scope's labels */
+    uint32_t first, n;         /* layout.values */
+    uint32_t head, head_n;     /* in layout.text: directives when every value is there */
+    uint32_t own, own_n;       /* the metric's own labels, without a comma at the end */
+    uint32_t hidden, n_hidden; /* layout.hidden: positions in the scope's form that are left out, ascending */
+    uint32_t labels, n_labels; /* layout.labels: those of `own` */
+    uint32_t bound;            /* of bytes, besides the scope's labels */
     uint32_t samples;
     uint32_t skipped[EMF_SKIPS];
     bool skips, declared, repeats, buckets, own_place;
@@ -102,7 +102,7 @@ struct emf_layout {
     uint32_t n_directives;
     const struct emf_histogram *histograms;
     uint32_t n_histograms;
-    const uint64_t *series; /* by counter: hash of name and labels */
+    const uint64_t *series;       /* by counter: hash of name and labels */
     const uint32_t *series_event; /* by counter: an event that it is in */
     uint32_t n_counters;
     const uint32_t *hidden;
@@ -147,14 +147,14 @@ struct emf_form {
     struct emf *e;
     struct scope *scope;
     struct emf_form *next, *previous;
-    bool made;               /* what follows, up to `bindings` */
+    bool made; /* what follows, up to `bindings` */
     struct emf_class *class;
-    struct arena arena;      /* labels, text */
-    struct label *labels;    /* the scope's and those added, sorted, without those that EMF cannot carry */
+    struct arena arena;   /* labels, text */
+    struct label *labels; /* the scope's and those added, sorted, without those that EMF cannot carry */
     bool *added;
     uint32_t n;
-    uint32_t *offsets;       /* n + 1, in text */
-    const char *text;        /* `"name":"value",` */
+    uint32_t *offsets; /* n + 1, in text */
+    const char *text;  /* `"name":"value",` */
     uint32_t left_out;
     struct emf_binding bindings[2]; /* the last one used first */
     struct emf_target *targets;     /* [0]: the scope's own place */
@@ -194,7 +194,7 @@ struct emf_result {
     double value;
     uint32_t reason; /* of `samples`, when it is not present */
     uint32_t samples;
-    uint32_t fold, n_folds; /* emf.folds */
+    uint32_t fold, n_folds;   /* emf.folds */
     uint32_t chunk, n_chunks; /* EMF_BUCKETS: emf.chunks */
     bool present;
 };
@@ -330,6 +330,11 @@ uint32_t emf_declare_words(const struct emf_declare *d);
 /* Their dimension sets, those that are possible with the labels given last. */
 void emf_declare_sets(struct emf_declare *d, const struct emf_visible *v, const uint64_t *bits, struct arena *a,
                       struct emf_directive *out);
+/* The label matcher of one finds something; *joined becomes what it was searched in. */
+bool emf_declare_matches(const struct plan_emf_declaration *declaration, const struct emf_visible *v,
+                         struct buf *joined);
+/* What CloudWatch would refuse of a set whose labels are all there; EMF_SKIPS: nothing. */
+enum emf_skip emf_set_check(const struct emf_visible *v, const struct plan_dimensions *d);
 /* As what a dimension this value is; EMF_SKIPS: good. */
 enum emf_skip emf_dimension_check(struct str value);
 

@@ -162,7 +162,8 @@ static void say_type(struct emf *e, struct str original)
 {
     if (!e->type_said) {
         e->type_said = true;
-        log_info(e->log, "Drop Prometheus metrics with unsupported types. Only Gauge, Counter and Summary are supported.",
+        log_info(e->log,
+                 "Drop Prometheus metrics with unsupported types. Only Gauge, Counter and Summary are supported.",
                  F_STR("first", original));
     }
     if (!is_aside(original))
@@ -321,8 +322,8 @@ static void take_sample(struct build *b, uint32_t at)
     }
     uint32_t group = group_of(b, own_labels(b, labels, v.kind == EMF_BUCKETS), v.type);
     if (v.kind != EMF_BUCKETS) {
-        add_item(b, group, &(struct item){.name = v.name, .at = at, .series = labels_hash(labels), .kind = v.kind,
-                                          .samples = 1});
+        add_item(b, group,
+                 &(struct item){.name = v.name, .at = at, .series = labels_hash(labels), .kind = v.kind, .samples = 1});
         return;
     }
     struct item *item = histogram_item(b, group, v.name);
@@ -406,8 +407,8 @@ static void add_missing(struct build *b, struct dress *d, struct labels own)
 
 static struct dress dress_group(struct build *b, const struct group *g)
 {
-    struct dress d = {ARENA_ARRAY(b->a, struct label, g->labels.n + 4), 0,
-                      ARENA_ARRAY(b->a, uint32_t, b->form->n + 1), 0};
+    struct dress d = {ARENA_ARRAY(b->a, struct label, g->labels.n + 4), 0, ARENA_ARRAY(b->a, uint32_t, b->form->n + 1),
+                      0};
 
     for (uint32_t i = 0; i < g->labels.n; i++) {
         hide(b, &d, g->labels.v[i].name);
@@ -626,10 +627,11 @@ static void print_texts(struct build *b, const struct item *item, struct emf_val
 
 static void add_value(struct build *b, struct emf_event *ev, const struct item *item)
 {
-    struct emf_value v = {.at = item->at, .kind = (uint8_t)item->kind, .name = item->name_number,
-                          .directive = b->e->emf->no_directives && b->e->config->kind == CLOUDWATCH_LOGS
-                                           ? EMF_NONE
-                                           : item->directive};
+    struct emf_value v = {
+        .at = item->at,
+        .kind = (uint8_t)item->kind,
+        .name = item->name_number,
+        .directive = b->e->emf->no_directives && b->e->config->kind == CLOUDWATCH_LOGS ? EMF_NONE : item->directive};
 
     if (v.kind == EMF_COUNTER)
         v.counter = counter_of(b, item->series);
@@ -823,7 +825,8 @@ struct emf_layout *emf_layout_make(struct emf *e, const struct emf_form *form, c
                                    const struct sample *samples, uint32_t n)
 {
     arena_reset(&e->arena);
-    struct build b = {.e = e, .form = form, .b = batch, .samples = samples, .l = NEW(struct emf_layout), .a = &e->arena};
+    struct build b = {
+        .e = e, .form = form, .b = batch, .samples = samples, .l = NEW(struct emf_layout), .a = &e->arena};
     b.l->start_at = EMF_NONE;
     b.l->class = form->class;
     b.l->class->refs++;

@@ -13,9 +13,9 @@
  * went back means that all began again. A value that is told carries its new state with its event; a baseline goes with
  * the last commit of the batch.
  *
- * A first value (off unless asked for) counts from 0 when the series is new on a target that was scraped under this plan
- * for more than an interval, or when what exposes it began after the last scrape. A series that has a value from before,
- * however old, is none.
+ * A first value (off unless asked for) counts from 0 when the series is new on a target that was scraped under this
+ * plan for more than an interval, or when what exposes it began after the last scrape. A series that has a value from
+ * before, however old, is none.
  */
 #include "sink/cloudwatch/emf_int.h"
 
@@ -227,8 +227,8 @@ static void tell_buckets(struct emf_run *r, const struct emf_target *t, const st
     result->n_chunks = (uint32_t)e->n_chunks - result->chunk;
 }
 
-static void each_part(struct emf_run *r, struct emf_out *out, const struct emf_target *t,
-                      const struct emf_histogram *h, bool told, int64_t ts_ms)
+static void each_part(struct emf_run *r, struct emf_out *out, const struct emf_target *t, const struct emf_histogram *h,
+                      bool told, int64_t ts_ms)
 {
     const struct emf_bucket *part;
 

@@ -43,16 +43,18 @@ static inline void world_open(struct world *w)
     *w = (struct world){.intern = intern_new(), .scopes = scope_table_new(), .counters = counters_new()};
     w->ts_ms = 1700000000000;
     w->interval_ms = 60000;
-    w->emf = (struct plan_emf){.cluster_name = STR("c1"), .log_group = STR("/aws/ecs/containerinsights/c1/prometheus"),
-                               .log_stream = STR("{JobName}"), .name_space = STR("ECS/ContainerInsights/Prometheus"),
+    w->emf = (struct plan_emf){.cluster_name = STR("c1"),
+                               .log_group = STR("/aws/ecs/containerinsights/c1/prometheus"),
+                               .log_stream = STR("{JobName}"),
+                               .name_space = STR("ECS/ContainerInsights/Prometheus"),
                                .declarations = w->declarations};
 }
 
 static inline void world_start(struct world *w)
 {
     w->config.emf = &w->emf;
-    struct cloudwatch_options o = {.intern = w->intern, .scopes = w->scopes, .slot = 2, .config = &w->config,
-                                   .counters = w->counters};
+    struct cloudwatch_options o = {
+        .intern = w->intern, .scopes = w->scopes, .slot = 2, .config = &w->config, .counters = w->counters};
     w->e = emf_new(&w->c, &o);
     assert_non_null(w->e);
 }
@@ -207,8 +209,8 @@ static inline void world_parse(struct world *w, struct str page)
             continue;
         }
         assert_int_equal(exposition_labels(entry.raw, w->kind, e.type, &a, &labels, &typed, &d), OK);
-        uint32_t id = world_intern(w, entry.raw, 128 + ((uint32_t)w->kind << BATCH_KIND_SHIFT) + 1 + (uint32_t)e.type,
-                                   labels, 0);
+        uint32_t id =
+            world_intern(w, entry.raw, 128 + ((uint32_t)w->kind << BATCH_KIND_SHIFT) + 1 + (uint32_t)e.type, labels, 0);
         assert_int_equal(exposition_value(&e, &value, &d), OK);
         struct sample *s = world_add(w, id, value.value);
         if (value.has_ts)
@@ -234,9 +236,17 @@ static inline void world_deliver(struct world *w, struct scope *scope)
 {
     struct intern_view view = intern_view(w->intern);
     struct batch_run run = {.scope = scope, .n = (uint32_t)w->n, .n_blocks = (uint32_t)w->n_blocks};
-    struct batch b = {.ts_ms = w->ts_ms, .interval_ms = w->interval_ms, .metrics = &view, .samples = w->samples,
-                      .n_samples = (uint32_t)w->n, .sides = w->sides, .n_sides = (uint32_t)w->n_sides,
-                      .blocks = w->blocks, .n_blocks = (uint32_t)w->n_blocks, .runs = &run, .n_runs = 1};
+    struct batch b = {.ts_ms = w->ts_ms,
+                      .interval_ms = w->interval_ms,
+                      .metrics = &view,
+                      .samples = w->samples,
+                      .n_samples = (uint32_t)w->n,
+                      .sides = w->sides,
+                      .n_sides = (uint32_t)w->n_sides,
+                      .blocks = w->blocks,
+                      .n_blocks = (uint32_t)w->n_blocks,
+                      .runs = &run,
+                      .n_runs = 1};
 
     for (size_t i = 0; i < w->c.n; i++)
         buf_clear(&w->c.lanes[i]->text);

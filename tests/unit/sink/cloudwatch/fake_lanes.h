@@ -41,8 +41,8 @@ struct cloudwatch {
     size_t n, cap;
     struct fold_state folds;
     uint64_t lost;
-    bool closed;   /* no lane can be opened */
-    bool silent;   /* texts are not kept: for measuring */
+    bool closed;     /* no lane can be opened */
+    bool silent;     /* texts are not kept: for measuring */
     bool with_times; /* a line begins with the record's time */
     size_t bytes;
 };

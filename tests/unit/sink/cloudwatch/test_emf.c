@@ -1,4 +1,5 @@
-/* The events that scrapes become: types, groups, declarations, labels, places, what is dropped and how it is counted. */
+/* The events that scrapes become: types, groups, declarations, labels, places, what is dropped and how it is counted.
+ */
 #include "unit/sink/cloudwatch/emf_world.h"
 
 #define TS0 "1700000000000"
@@ -54,11 +55,11 @@ static void a_gauge_is_an_event(void **state)
     world_start(&w);
     web = world_scope(&w, "job=web,instance=a:1");
     world_scrape(&w, web, "# TYPE go_threads gauge\ngo_threads 7\n");
-    assert_str_c(world_text(&w, 0), "{\"CloudWatchMetrics\":[{" CF
-                                    "[[\"ClusterName\",\"job\"]],\"Metrics\":[{\"Name\":\"go_threads\"}]}],"
-                                    "\"Timestamp\":\"" TS0 "\",\"Version\":\"0\",\"ClusterName\":\"c1\","
-                                    "\"instance\":\"a:1\",\"job\":\"web\",\"prom_metric_type\":\"gauge\","
-                                    "\"go_threads\":7}\n");
+    assert_str_c(world_text(&w, 0),
+                 "{\"CloudWatchMetrics\":[{" CF "[[\"ClusterName\",\"job\"]],\"Metrics\":[{\"Name\":\"go_threads\"}]}],"
+                 "\"Timestamp\":\"" TS0 "\",\"Version\":\"0\",\"ClusterName\":\"c1\","
+                 "\"instance\":\"a:1\",\"job\":\"web\",\"prom_metric_type\":\"gauge\","
+                 "\"go_threads\":7}\n");
     assert_str_c(buf_view(&w.c.lanes[0]->place), "/aws/ecs/containerinsights/c1/prometheus|web");
 }
 
@@ -134,9 +135,11 @@ static void metrics_of_the_same_declarations_share_a_directive(void **state)
     world_declare(&w, "job", ".*", "job|job,x|missing", "^a ^b");
     world_declare(&w, "job,nothing", "^web;$", "job|", "^b ^c");
     start();
-    world_scrape(&w, web, "# TYPE a gauge\na{x=\"1\"} 1\n# TYPE b gauge\nb{x=\"1\"} 2\n# TYPE c gauge\nc{x=\"1\"} 3\n"
-                          "# TYPE d gauge\nd{x=\"1\"} 4\n# TYPE ab gauge\nab{x=\"1\"} 5\n");
-    assert_has("{\"CloudWatchMetrics\":[{" CF "[[\"job\"],[\"job\",\"x\"]],\"Metrics\":[{\"Name\":\"a\"},{\"Name\":\"ab\"}]},{" CF
+    world_scrape(&w, web,
+                 "# TYPE a gauge\na{x=\"1\"} 1\n# TYPE b gauge\nb{x=\"1\"} 2\n# TYPE c gauge\nc{x=\"1\"} 3\n"
+                 "# TYPE d gauge\nd{x=\"1\"} 4\n# TYPE ab gauge\nab{x=\"1\"} 5\n");
+    assert_has("{\"CloudWatchMetrics\":[{" CF
+               "[[\"job\"],[\"job\",\"x\"]],\"Metrics\":[{\"Name\":\"a\"},{\"Name\":\"ab\"}]},{" CF
                "[[\"job\"],[\"job\",\"x\"],[]],\"Metrics\":[{\"Name\":\"b\"}]},{" CF
                "[[\"job\"],[]],\"Metrics\":[{\"Name\":\"c\"}]}],");
     assert_has("\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"ab\":5}");
@@ -191,8 +194,9 @@ static void a_bad_dimension_value_costs_its_set(void **state)
              longest);
     world_scrape(&w, web, page);
     assert_int_equal(lines(0), 4);
-    assert_has("[[\"job\"]],\"Metrics\":[{\"Name\":\"a\"}]}],\"Timestamp\":\"" TS0
-               "\",\"Version\":\"0\",\"ClusterName\":\"c1\",\"job\":\"web\",\"prom_metric_type\":\"gauge\",\"x\":\"caf");
+    assert_has(
+        "[[\"job\"]],\"Metrics\":[{\"Name\":\"a\"}]}],\"Timestamp\":\"" TS0
+        "\",\"Version\":\"0\",\"ClusterName\":\"c1\",\"job\":\"web\",\"prom_metric_type\":\"gauge\",\"x\":\"caf");
     assert_has("[[\"job\"],[\"job\",\"x\"]]");
     assert_int_equal(world_counter(&w, "leadline_emf_dimension_sets_skipped_total"), 3);
     struct counter_label why = {STR("reason"), STR("not_ascii")};
@@ -228,9 +232,11 @@ static void a_metrics_label_stands_over_the_scopes(void **state)
     world_parse(&w, STR("# TYPE g gauge\ng{zone=\"own\",host=\"tomcat\"} 1\n"));
     world_add(&w, world_metric(&w, "g{}", "__name__=g2,job=,zone=,ClusterName="), 2);
     world_deliver(&w, s);
-    assert_has("\"ClusterName\":\"mine\",\"job\":\"web\",\"host\":\"tomcat\",\"prom_metric_type\":\"gauge\",\"zone\":\"own\",\"g\":1}");
-    assert_str_c(world_text(&w, 1), "{\"Timestamp\":\"" TS0 "\",\"Version\":\"0\",\"host\":\"h1\",\"ClusterName\":\"c1\","
-                                    "\"JobName\":\"default\",\"prom_metric_type\":\"gauge\",\"g2\":2}\n");
+    assert_has("\"ClusterName\":\"mine\",\"job\":\"web\",\"host\":\"tomcat\",\"prom_metric_type\":\"gauge\",\"zone\":"
+               "\"own\",\"g\":1}");
+    assert_str_c(world_text(&w, 1),
+                 "{\"Timestamp\":\"" TS0 "\",\"Version\":\"0\",\"host\":\"h1\",\"ClusterName\":\"c1\","
+                 "\"JobName\":\"default\",\"prom_metric_type\":\"gauge\",\"g2\":2}\n");
     assert_str_c(buf_view(&w.c.lanes[1]->place), "/aws/ecs/containerinsights/c1/prometheus|default");
     scope_unref(w.scopes, s);
 }
@@ -258,9 +264,10 @@ static void names_that_events_cannot_carry_are_left_out(void **state)
     world_declare(&w, "job", "web", "_aws,job|job", ".");
     start();
     s = world_scope(&w, "job=web,Version=3,conflict=here");
-    world_scrape(&w, s, "# TYPE a gauge\na{Timestamp=\"1\",_aws=\"x\",other=\"y\"} 1\n"
-                        "# TYPE conflict gauge\nconflict{conflict=\"b\"} 2\n# TYPE Timestamp gauge\nTimestamp 3\n"
-                        "# TYPE value gauge\nvalue 4\n");
+    world_scrape(&w, s,
+                 "# TYPE a gauge\na{Timestamp=\"1\",_aws=\"x\",other=\"y\"} 1\n"
+                 "# TYPE conflict gauge\nconflict{conflict=\"b\"} 2\n# TYPE Timestamp gauge\nTimestamp 3\n"
+                 "# TYPE value gauge\nvalue 4\n");
     assert_has("[[\"job\"]]");
     assert_has("\"conflict\":\"here\",\"job\":\"web\",\"other\":\"y\",\"prom_metric_type\":\"gauge\",\"a\":1}");
     assert_has("\"job\":\"web\",\"prom_metric_type\":\"gauge\",\"conflict\":2}");
@@ -304,8 +311,8 @@ static void an_event_is_no_larger_than_the_service_takes(void **state)
     for (int i = 0; i < 400000; i++)
         buf_char(&value, 'v');
     for (int i = 0; i < 30000; i++)
-        buf_printf(&page, "# TYPE some_metric_with_a_long_name_%d gauge\nsome_metric_with_a_long_name_%d{x=\"s\"} 1\n", i,
-                   i);
+        buf_printf(&page, "# TYPE some_metric_with_a_long_name_%d gauge\nsome_metric_with_a_long_name_%d{x=\"s\"} 1\n",
+                   i, i);
     buf_printf(&page, "# TYPE a gauge\na{x=\"%s\",y=\"%s\",z=\"%s\"} 1\n", value.p, value.p, value.p);
     world_scrape(&w, web, page.p);
     assert_int_equal(lines(0), 2);
@@ -339,9 +346,10 @@ static void version_1_units_and_resolution(void **state)
     world_declare(&w, "job", "web", "job", "^[ab]$");
     start();
     world_scrape(&w, web, "# TYPE a gauge\na 1.5\n# TYPE b gauge\nb 2\n# TYPE c gauge\nc{x=\"1\"} 1e-7\n");
-    assert_has("{\"Version\":\"1\",\"_aws\":{\"CloudWatchMetrics\":[{" CF "[[\"job\"]],\"Metrics\":[{\"Name\":\"a\","
-               "\"Unit\":\"Bytes\",\"StorageResolution\":1},{\"Name\":\"b\",\"StorageResolution\":1}]}],\"Timestamp\":" TS0
-               "},\"ClusterName\":\"c1\",\"job\":\"web\",\"prom_metric_type\":\"gauge\",\"a\":1.5,\"b\":2}\n");
+    assert_has(
+        "{\"Version\":\"1\",\"_aws\":{\"CloudWatchMetrics\":[{" CF "[[\"job\"]],\"Metrics\":[{\"Name\":\"a\","
+        "\"Unit\":\"Bytes\",\"StorageResolution\":1},{\"Name\":\"b\",\"StorageResolution\":1}]}],\"Timestamp\":" TS0
+        "},\"ClusterName\":\"c1\",\"job\":\"web\",\"prom_metric_type\":\"gauge\",\"a\":1.5,\"b\":2}\n");
     assert_has("{\"Version\":\"1\",\"_aws\":{\"Timestamp\":" TS0 "},");
     assert_has("\"c\":1e-7}");
 }
@@ -545,10 +553,22 @@ static void numbers_are_gos(void **state)
         double v;
         const char *text;
     } cases[] = {
-        {0, "0"},        {-0.0, "-0"},         {1, "1"},          {-7, "-7"},          {0.1, "0.1"},
-        {1e6, "1000000"}, {123456789.25, "123456789.25"}, {1e20, "100000000000000000000"}, {1e21, "1e+21"},
-        {1e-6, "0.000001"}, {1e-7, "1e-7"},     {-2.5e-9, "-2.5e-9"}, {1e-10, "1e-10"}, {1.7976931348623157e308, "1.7976931348623157e+308"},
-        {9007199254740993.0, "9007199254740992"}, {4.0390928e7, "40390928"},
+        {0, "0"},
+        {-0.0, "-0"},
+        {1, "1"},
+        {-7, "-7"},
+        {0.1, "0.1"},
+        {1e6, "1000000"},
+        {123456789.25, "123456789.25"},
+        {1e20, "100000000000000000000"},
+        {1e21, "1e+21"},
+        {1e-6, "0.000001"},
+        {1e-7, "1e-7"},
+        {-2.5e-9, "-2.5e-9"},
+        {1e-10, "1e-10"},
+        {1.7976931348623157e308, "1.7976931348623157e+308"},
+        {9007199254740993.0, "9007199254740992"},
+        {4.0390928e7, "40390928"},
     };
     char text[EMF_NUMBER_MAX];
 

@@ -58,8 +58,9 @@ static const struct {
                    "container_name=nginx-prometheus-exporter,instance=10.0.1.6:9113,job=nginx-prometheus-exporter"},
     {"envoy", TASK "TaskDefinitionFamily=mesh-ColorTeller-white,TaskGroup=service:white,container_name=envoy,"
                    "instance=10.0.1.7:9901,job=ecs-appmesh-colors"},
-    {"memcached", TASK "TaskDefinitionFamily=memcached-prometheus-demo,TaskGroup=family:memcached,app_x=memcached_exporter,"
-                       "container_name=memcached-exporter-0,instance=10.0.1.8:9150,job=prometheus-memcached"},
+    {"memcached",
+     TASK "TaskDefinitionFamily=memcached-prometheus-demo,TaskGroup=family:memcached,app_x=memcached_exporter,"
+          "container_name=memcached-exporter-0,instance=10.0.1.8:9150,job=prometheus-memcached"},
     {"redis", TASK "TaskDefinitionFamily=redis-prometheus-demo,TaskGroup=family:redis,app_x=redis_exporter,"
                    "container_name=redis-exporter-0,instance=10.0.1.9:9121,job=prometheus-redis"},
 };

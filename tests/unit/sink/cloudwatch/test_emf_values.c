@@ -103,7 +103,8 @@ static void a_series_that_went_away_is_forgotten(void **state)
     world_scrape(&w, web, "# TYPE c counter\nc{x=\"1\"} 1\nc{x=\"2\"} 1\nc{x=\"3\"} 1\n");
     assert_int_equal(w.c.folds.v[0]->n, 3);
     for (int i = 0; i < 12; i++)
-        world_scrape(&w, web, i % 2 ? "# TYPE c counter\nc{x=\"1\"} 5\nc{x=\"3\"} 2\n" : "# TYPE c counter\nc{x=\"3\"} 2\n");
+        world_scrape(&w, web,
+                     i % 2 ? "# TYPE c counter\nc{x=\"1\"} 5\nc{x=\"3\"} 2\n" : "# TYPE c counter\nc{x=\"3\"} 2\n");
     assert_int_equal(w.c.folds.v[0]->n, 2);
     world_scrape(&w, web, "# TYPE c counter\nc{x=\"3\"} 7\n");
     assert_has("\"x\":\"3\",\"c\":5}");
@@ -118,10 +119,12 @@ static void samples_with_a_time_are_events_of_that_time(void **state)
     world_declare(&w, "job", "web", "job", ".");
     start();
     world_scrape(&w, web, "# TYPE a gauge\na 1 1690000000000\n# TYPE b gauge\nb 2\n");
-    assert_has("1690000000000 {\"CloudWatchMetrics\":[{\"Namespace\":\"ECS/ContainerInsights/Prometheus\",\"Dimensions\":"
-               "[[\"job\"]],\"Metrics\":[{\"Name\":\"a\"}]}],\"Timestamp\":\"1690000000000\"");
-    assert_has("\n1700000000000 {\"CloudWatchMetrics\":[{\"Namespace\":\"ECS/ContainerInsights/Prometheus\",\"Dimensions\":"
-               "[[\"job\"]],\"Metrics\":[{\"Name\":\"b\"}]}],\"Timestamp\":\"1700000000000\"");
+    assert_has(
+        "1690000000000 {\"CloudWatchMetrics\":[{\"Namespace\":\"ECS/ContainerInsights/Prometheus\",\"Dimensions\":"
+        "[[\"job\"]],\"Metrics\":[{\"Name\":\"a\"}]}],\"Timestamp\":\"1690000000000\"");
+    assert_has(
+        "\n1700000000000 {\"CloudWatchMetrics\":[{\"Namespace\":\"ECS/ContainerInsights/Prometheus\",\"Dimensions\":"
+        "[[\"job\"]],\"Metrics\":[{\"Name\":\"b\"}]}],\"Timestamp\":\"1700000000000\"");
 }
 
 static void an_equal_time_is_not_told_again(void **state)
@@ -144,7 +147,8 @@ static void one_line_with_several_times(void **state)
     w.c.with_times = true;
     start();
     scrape_c(1);
-    world_scrape(&w, web, "# TYPE c counter\nc 9 1700000003000\nc 4 1700000001000\nc 6 1700000002000\nc 7 1700000002000\n");
+    world_scrape(&w, web,
+                 "# TYPE c counter\nc 9 1700000003000\nc 4 1700000001000\nc 6 1700000002000\nc 7 1700000002000\n");
     assert_has("1700000001000 {");
     assert_has("\"c\":3}\n1700000002000 {");
     assert_has("\"c\":3}\n1700000003000 {"); /* of equal times the last: 7 - 4 */
@@ -176,7 +180,8 @@ static void native_histograms_and_exemplars_are_no_samples(void **state)
 
 static void a_new_series_of_a_known_target_counts_from_0(void **state)
 {
-    static const char one[] = "# TYPE c counter\nc{x=\"1\"} 1\n", both[] = "# TYPE c counter\nc{x=\"1\"} 1\nc{x=\"2\"} 7\n";
+    static const char one[] = "# TYPE c counter\nc{x=\"1\"} 1\n",
+                      both[] = "# TYPE c counter\nc{x=\"1\"} 1\nc{x=\"2\"} 7\n";
 
     (void)state;
     w.emf.first_values = true;
@@ -214,14 +219,17 @@ static void a_process_that_began_since_counts_from_0(void **state)
     start();
     scrape_c(1);
     struct scope *two = world_scope(&w, "job=new");
-    snprintf(text, sizeof(text), "# TYPE c counter\nc 9\n# TYPE process_start_time_seconds gauge\n"
-                                 "process_start_time_seconds %lld\n", (long long)(w.ts_ms - 1000) / 1000);
+    snprintf(text, sizeof(text),
+             "# TYPE c counter\nc 9\n# TYPE process_start_time_seconds gauge\n"
+             "process_start_time_seconds %lld\n",
+             (long long)(w.ts_ms - 1000) / 1000);
     world_scrape(&w, two, text);
     assert_true(str_contains(world_text(&w, 1), STR("\"c\":9}")));
     scope_unref(w.scopes, two);
     two = world_scope(&w, "job=old");
-    world_scrape(&w, two, "# TYPE c counter\nc 9\n# TYPE process_start_time_seconds gauge\n"
-                          "process_start_time_seconds 1600000000\n");
+    world_scrape(&w, two,
+                 "# TYPE c counter\nc 9\n# TYPE process_start_time_seconds gauge\n"
+                 "process_start_time_seconds 1600000000\n");
     assert_false(str_contains(world_text(&w, 2), STR("\"c\":9}")));
     scope_unref(w.scopes, two);
 }
@@ -239,7 +247,7 @@ static void nor_is_it_told_unasked(void **state)
 /* ---- histograms -------------------------------------------------------------------------------------------------- */
 
 #define H(a, b, c, d, sum, count)                                                                                      \
-    "# TYPE h histogram\nh_bucket{le=\"1\"} " #a "\nh_bucket{le=\"2\"} " #b "\nh_bucket{le=\"5\"} " #c                   \
+    "# TYPE h histogram\nh_bucket{le=\"1\"} " #a "\nh_bucket{le=\"2\"} " #b "\nh_bucket{le=\"5\"} " #c                 \
     "\nh_bucket{le=\"+Inf\"} " #d "\nh_sum " #sum "\nh_count " #count "\n"
 
 static void histograms_as_sum_and_count(void **state)
@@ -263,8 +271,9 @@ static void histograms_as_buckets(void **state)
     assert_nothing();
     world_scrape(&w, web, H(10, 14, 14, 17, 72.5, 17));
     assert_has("\"Metrics\":[{\"Name\":\"h\"}]");
-    assert_has("\"prom_metric_type\":\"histogram\",\"h\":{\"Values\":[0.5,1.5,5],\"Counts\":[2,2,1],\"Max\":5,\"Min\":0.5,"
-               "\"Count\":5,\"Sum\":32.5}}");
+    assert_has(
+        "\"prom_metric_type\":\"histogram\",\"h\":{\"Values\":[0.5,1.5,5],\"Counts\":[2,2,1],\"Max\":5,\"Min\":0.5,"
+        "\"Count\":5,\"Sum\":32.5}}");
     world_scrape(&w, web, H(10, 14, 14, 17, 72.5, 17));
     assert_has("\"h\":{\"Max\":0,\"Min\":0,\"Count\":0,\"Sum\":0}}");
     world_scrape(&w, web, H(0, 20, 20, 20, 30, 20)); /* one bucket went back: all began again */
