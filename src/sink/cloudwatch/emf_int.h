@@ -302,6 +302,18 @@ struct str emf_original_name(struct str raw, struct arena *a);
 /* False: no family says. *stripped: the bytes of the name that are not the family's (_sum, _total). */
 bool emf_types_find(const struct emf_types *t, struct str original, enum metric_type *type, uint32_t *stripped);
 
+/* What a sample becomes. */
+struct emf_verdict {
+    bool dropped;
+    enum spool_reason reason; /* DROP_UNSENDABLE: by its name */
+    enum metric_type type;    /* as prom_metric_type says */
+    enum emf_kind kind;
+    struct str name;
+    struct str part; /* EMF_BUCKETS: "_bucket", "_sum" or "_count" */
+};
+/* Labels are the metric's after relabelling. */
+struct emf_verdict emf_judge(struct emf *e, const struct emf_types *t, struct labels labels, struct str original);
+
 /* ---- emf_layout.c ---- */
 
 /* Of these metrics (that are not stale markers) beside this scope; not yet among e's. */

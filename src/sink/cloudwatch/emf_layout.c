@@ -16,8 +16,6 @@
  * A name that is there twice in a group (relabelling made two series equal, or one line has several timestamps) stays
  * twice: of equal times the last is told (emf.c). Both are values of the same event.
  *
- * A metric called `value` is told as `prometheus`, as the CloudWatch agent tells it: dashboards have that name.
- *
  * What is made here depends on the scope by its class alone (emf_form.c). Scratch memory is e->arena; the layout has an
  * arena of its own, and is of one piece.
  */
@@ -87,106 +85,6 @@ struct build {
     struct map by_series;
     struct arena *a; /* scratch */
 };
-
-/* ---- what a sample becomes --------------------------------------------------------------------------------------- */
-
-struct verdict {
-    bool dropped;
-    enum spool_reason reason;
-    enum metric_type type; /* as prom_metric_type says */
-    enum emf_kind kind;
-    struct str name;
-    struct str part; /* EMF_BUCKETS: "_bucket", "_sum" or "_count" */
-};
-
-static struct verdict drop(enum spool_reason reason)
-{
-    return (struct verdict){.dropped = true, .reason = reason};
-}
-
-static struct verdict keep(enum metric_type type, enum emf_kind kind, struct str name)
-{
-    return (struct verdict){.type = type, .kind = kind, .name = name};
-}
-
-/* Series that scrapes make of themselves, and OpenMetrics' start times: of no family, and never meant. */
-static bool is_aside(struct str original)
-{
-    return str_eq(original, STR("up")) || str_starts(original, STR("scrape_")) || str_ends(original, STR("_created"));
-}
-
-static struct verdict judge_histogram(const struct build *b, struct labels labels, struct str original, struct str name,
-                                      uint32_t stripped)
-{
-    struct str part = str_from(original.p + original.n - stripped, stripped);
-    bool bucket = str_eq(part, STR("_bucket"));
-
-    if (b->e->emf->histograms == EMF_HISTOGRAMS_NONE || stripped == 0)
-        return drop(DROP_TYPE);
-    if (b->e->emf->histograms == EMF_HISTOGRAMS_SUM_COUNT)
-        return bucket ? drop(DROP_TYPE) : keep(TYPE_HISTOGRAM, EMF_COUNTER, name);
-    if (!str_ends(name, part) || name.n == part.n || (bucket && !labels_has(labels, STR("le"))))
-        return drop(DROP_TYPE);
-    struct verdict v = keep(TYPE_HISTOGRAM, EMF_BUCKETS, str_from(name.p, name.n - part.n));
-    v.part = part;
-    return v;
-}
-
-static struct verdict judge_type(const struct build *b, struct labels labels, struct str original, struct str name)
-{
-    enum metric_type type = TYPE_UNKNOWN;
-    uint32_t stripped;
-
-    if (!emf_types_find(b->types, original, &type, &stripped)) {
-        stripped = 0;
-        if (is_aside(original))
-            return drop(DROP_TYPE);
-    }
-    switch (type) {
-    case TYPE_COUNTER:
-        return keep(type, EMF_COUNTER, name);
-    case TYPE_GAUGE:
-        return keep(type, EMF_GAUGE, name);
-    case TYPE_SUMMARY: /* by the label, not by the name's end: a summary may be called x_sum */
-        return keep(type, stripped && !labels_has(labels, STR("quantile")) ? EMF_COUNTER : EMF_GAUGE, name);
-    case TYPE_HISTOGRAM:
-        return judge_histogram(b, labels, original, name, stripped);
-    case TYPE_UNKNOWN:
-        return b->e->emf->untyped_as_gauge ? keep(TYPE_GAUGE, EMF_GAUGE, name) : drop(DROP_TYPE);
-    default:
-        return drop(DROP_TYPE);
-    }
-}
-
-static void say_type(struct emf *e, struct str original)
-{
-    if (!e->type_said) {
-        e->type_said = true;
-        log_info(e->log,
-                 "Drop Prometheus metrics with unsupported types. Only Gauge, Counter and Summary are supported.",
-                 F_STR("first", original));
-    }
-    if (!is_aside(original))
-        log_debug(e->log, "A metric is dropped by its type", F_STR("metric", original));
-}
-
-static struct verdict judge(struct build *b, struct labels labels, struct str original)
-{
-    struct str name = labels_get(labels, LABEL_NAME);
-    struct verdict v = judge_type(b, labels, original, name);
-
-    if (v.dropped) {
-        say_type(b->e, original);
-        return v;
-    }
-    if (str_eq(v.name, STR("value")))
-        v.name = STR("prometheus");
-    if (v.name.n > 0 && v.name.n <= EMF_METRIC_NAME_MAX && !emf_is_reserved(v.name))
-        return v;
-    b->l->left_out++;
-    emf_say_left_out(b->e, STR("metric"), v.name);
-    return drop(DROP_UNSENDABLE);
-}
 
 /* ---- groups ------------------------------------------------------------------------------------------------------ */
 
@@ -273,7 +171,7 @@ static struct item *histogram_item(struct build *b, uint32_t group, struct str n
 }
 
 /* False: what it says cannot be used, or was said before. */
-static bool add_part(struct build *b, struct item *item, const struct verdict *v, struct labels labels, uint32_t at)
+static bool add_part(struct build *b, struct item *item, const struct emf_verdict *v, struct labels labels, uint32_t at)
 {
     struct histogram_draft *d = &b->drafts[item->at];
     struct emf_bucket part = {.at = at};
@@ -312,12 +210,13 @@ static void take_sample(struct build *b, uint32_t at)
     uint32_t id = b->samples[at].metric;
     struct labels labels = intern_labels(b->b->metrics, id, b->a);
     struct str original = emf_original_name(intern_raw(b->b->metrics, id), b->a);
-    struct verdict v = judge(b, labels, original);
+    struct emf_verdict v = emf_judge(b->e, b->types, labels, original);
 
     if (str_eq(original, STR("process_start_time_seconds")))
         b->l->start_at = at;
     if (v.dropped) {
         b->l->dropped[v.reason]++;
+        b->l->left_out += v.reason == DROP_UNSENDABLE;
         return;
     }
     uint32_t group = group_of(b, own_labels(b, labels, v.kind == EMF_BUCKETS), v.type);

@@ -10,7 +10,9 @@
  * All families of the batch count, wherever on the page they stand, as in the original, which asks the target's
  * metadata. So a gauge x_count beside a summary x is a summary there and here.
  *
- * Pure; memory is the caller's arena.
+ * By the type, and what is configured, a sample becomes a value of some kind, or is dropped. The caller's arena.
+ *
+ * A metric called `value` is told as `prometheus`, as the CloudWatch agent tells it: dashboards have that name.
  */
 #include "base/hash.h"
 #include "format/exposition.h"
@@ -136,4 +138,95 @@ struct str emf_original_name(struct str raw, struct arena *a)
     while (p < end && *p != '{' && *p != ' ' && *p != '\t' && *p != (char)0xff)
         p++;
     return str_from(raw.p, (size_t)(p - raw.p));
+}
+
+/* ---- what a sample becomes --------------------------------------------------------------------------------------- */
+
+static struct emf_verdict drop(enum spool_reason reason)
+{
+    return (struct emf_verdict){.dropped = true, .reason = reason};
+}
+
+static struct emf_verdict keep(enum metric_type type, enum emf_kind kind, struct str name)
+{
+    return (struct emf_verdict){.type = type, .kind = kind, .name = name};
+}
+
+/* Series that scrapes make of themselves, and OpenMetrics' start times: of no family, and never meant. */
+static bool is_aside(struct str original)
+{
+    return str_eq(original, STR("up")) || str_starts(original, STR("scrape_")) || str_ends(original, STR("_created"));
+}
+
+static struct emf_verdict judge_histogram(const struct emf *e, struct labels labels, struct str original,
+                                          struct str name, uint32_t stripped)
+{
+    struct str part = str_from(original.p + original.n - stripped, stripped);
+    bool bucket = str_eq(part, STR("_bucket"));
+
+    if (e->emf->histograms == EMF_HISTOGRAMS_NONE || stripped == 0)
+        return drop(DROP_TYPE);
+    if (e->emf->histograms == EMF_HISTOGRAMS_SUM_COUNT)
+        return bucket ? drop(DROP_TYPE) : keep(TYPE_HISTOGRAM, EMF_COUNTER, name);
+    if (!str_ends(name, part) || name.n == part.n || (bucket && !labels_has(labels, STR("le"))))
+        return drop(DROP_TYPE);
+    struct emf_verdict v = keep(TYPE_HISTOGRAM, EMF_BUCKETS, str_from(name.p, name.n - part.n));
+    v.part = part;
+    return v;
+}
+
+static struct emf_verdict judge_type(const struct emf *e, const struct emf_types *t, struct labels labels,
+                                     struct str original, struct str name)
+{
+    enum metric_type type = TYPE_UNKNOWN;
+    uint32_t stripped;
+
+    if (!emf_types_find(t, original, &type, &stripped)) {
+        stripped = 0;
+        if (is_aside(original))
+            return drop(DROP_TYPE);
+    }
+    switch (type) {
+    case TYPE_COUNTER:
+        return keep(type, EMF_COUNTER, name);
+    case TYPE_GAUGE:
+        return keep(type, EMF_GAUGE, name);
+    case TYPE_SUMMARY: /* by the label, not by the name's end: a summary may be called x_sum */
+        return keep(type, stripped && !labels_has(labels, STR("quantile")) ? EMF_COUNTER : EMF_GAUGE, name);
+    case TYPE_HISTOGRAM:
+        return judge_histogram(e, labels, original, name, stripped);
+    case TYPE_UNKNOWN:
+        return e->emf->untyped_as_gauge ? keep(TYPE_GAUGE, EMF_GAUGE, name) : drop(DROP_TYPE);
+    default:
+        return drop(DROP_TYPE);
+    }
+}
+
+static void say_type(struct emf *e, struct str original)
+{
+    if (!e->type_said) {
+        e->type_said = true;
+        log_info(e->log,
+                 "Drop Prometheus metrics with unsupported types. Only Gauge, Counter and Summary are supported.",
+                 F_STR("first", original));
+    }
+    if (!is_aside(original))
+        log_debug(e->log, "A metric is dropped by its type", F_STR("metric", original));
+}
+
+struct emf_verdict emf_judge(struct emf *e, const struct emf_types *t, struct labels labels, struct str original)
+{
+    struct str name = labels_get(labels, LABEL_NAME);
+    struct emf_verdict v = judge_type(e, t, labels, original, name);
+
+    if (v.dropped) {
+        say_type(e, original);
+        return v;
+    }
+    if (str_eq(v.name, STR("value")))
+        v.name = STR("prometheus");
+    if (v.name.n > 0 && v.name.n <= EMF_METRIC_NAME_MAX && !emf_is_reserved(v.name))
+        return v;
+    emf_say_left_out(e, STR("metric"), v.name);
+    return drop(DROP_UNSENDABLE);
 }
