@@ -3,7 +3,8 @@
  *   emf, log events, data -> cw_commit -> open batch of a lane -> spool -> requests (send.c) -> AWS
  *
  * A lane is opened when its first record comes, or at the start when the spool has data for it, and stays open until
- * close. The state of counters (emf.c) is opened before the lanes and closed after them, since both are of one spool.
+ * close. The state of counters (and of whose each lane is) is opened before the lanes and closed after them, since both
+ * are of one spool.
  *
  * A reload (cloudwatch_update) exchanges the plan below a running destination; region, role and endpoint are the same,
  * or it would be another destination. What is in flight goes on.
@@ -207,18 +208,19 @@ static enum err start(struct cloudwatch *c, const struct cloudwatch_options *o, 
     enum err err = aws_session_get(o->aws, &aws, &c->session, d);
     if (err)
         return err;
-    if (o->config->emf) {
-        err = fold_state_open(o->spool, o->loop, &c->folds, d);
-        if (err)
-            return err;
+    err = fold_state_open(o->spool, o->loop, &c->folds, d);
+    if (err)
+        return err;
+    cw_owners_load(c);
+    if (o->config->emf)
         c->emf = emf_new(c, o);
-    }
     return open_lanes_with_data(c, d);
 }
 
 enum err cloudwatch_new(const struct cloudwatch_options *o, struct cloudwatch **out, struct diag *d)
 {
     struct cloudwatch *c = NEW(struct cloudwatch);
+    c->options = *o;
     c->sink.ops = &ops;
     c->events.append = cw_append_events;
     c->data.append = cw_append_data;
@@ -272,7 +274,15 @@ void cloudwatch_update(struct cloudwatch *c, struct plan *plan, const struct pla
     CHECK(config->kind == c->config->kind);
     c->plan = plan_ref(plan);
     c->config = config;
-    if (c->emf)
+    c->options.plan = plan;
+    c->options.config = config;
+    if (c->emf && config->emf) {
         emf_update(c->emf, plan, config);
+    } else if (c->emf) {
+        emf_free(c->emf);
+        c->emf = NULL;
+    } else if (config->emf) {
+        c->emf = emf_new(c, &c->options);
+    }
     plan_unref(old);
 }

@@ -77,6 +77,13 @@ struct cw_lane {
     uint64_t pending;        /* samples, as last seen */
 };
 
+/* Whose a lane was in the process before, as the fold state keeps it. */
+struct cw_owner {
+    struct fold_block *block;
+    uint64_t place; /* cw_place_id; 0: nobody's */
+    bool unsaved;
+};
+
 struct emf;
 
 struct cloudwatch {
@@ -91,10 +98,12 @@ struct cloudwatch {
     struct counters *set;
     struct plan *plan;
     const struct plan_cloudwatch *config;
-    struct fold_state *folds; /* of emf */
-    struct emf *emf;          /* NULL: gets no batches */
+    struct cloudwatch_options options; /* for an emf that comes with a reload */
+    struct fold_state *folds;
+    struct emf *emf; /* NULL: gets no batches */
     struct compressor compressor;
     struct cw_lane *lanes[LANES];
+    struct cw_owner owners[LANES];
     struct cw_counters count;
     uint64_t random;
     uint64_t longest_wait_ms; /* between two attempts, whatever the service asks for */
@@ -124,6 +133,7 @@ struct cloudwatch {
 enum err cw_lane_open(struct cloudwatch *c, uint32_t number, struct diag *d) MUST_USE;
 void cw_lane_free(struct cw_lane *l);
 void cw_lane_claim(struct cw_lane *l, const struct cw_place *place); /* if it is nobody's */
+void cw_owners_load(struct cloudwatch *c);                           /* before any lane is used */
 
 /* send.c */
 void cw_lane_wake(struct cw_lane *l); /* look for something to send */

@@ -1,12 +1,16 @@
 /* lanes: which lane of the spool a place has, and how records become the open batch of that lane.
  *
  *   place -> lane     its own already
+ *                     else the one it had in the process before
  *                     else the one its hash names, if that is free
  *                     else any that is free
+ *                     else one that is kept for a place that has not come back
  *                     else the one its hash names, shared
  *
- * A place keeps its lane as long as the program runs, and by its hash nearly always over restarts too: the state of
- * counters is told by lane (spool/fold_state.h). Lanes that hold data from before belong to the place of that data.
+ * A place keeps its lane as long as the program runs, and over restarts: the state of counters is told by lane
+ * (spool/fold_state.h), so with another lane each counter would need a new baseline. Therefore that state also keeps
+ * whose each lane is, as a value like any other: the place's hash, made durable by the place's first commit. Lanes that
+ * hold data from before belong to the place of that data.
  * One request per lane is in flight: with a lane of its own a log stream never waits for another, and with at most
  * LANES of them all are sent side by side.
  *
@@ -25,6 +29,7 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "sink/cloudwatch/cloudwatch_int.h"
@@ -130,13 +135,14 @@ void cw_lane_free(struct cw_lane *l)
     free(l);
 }
 
-void cw_lane_claim(struct cw_lane *l, const struct cw_place *place)
+/* ---- whose a lane is --------------------------------------------------------------------------------------------- */
+
+enum { OWNER_SERIES = 1 };
+
+/* What a double holds exactly; never 0. */
+static uint64_t place_id(const struct cw_place *place)
 {
-    if (l->owned)
-        return;
-    l->owned = true;
-    keep(&l->owner_group, place->group);
-    keep(&l->owner_stream, place->stream);
+    return hash_bytes_seed(place->stream, hash_bytes(place->group)) >> 12 | 1;
 }
 
 static uint32_t preferred(const struct cw_place *place)
@@ -144,29 +150,84 @@ static uint32_t preferred(const struct cw_place *place)
     return (uint32_t)(hash_bytes_seed(place->stream, hash_bytes(place->group)) % LANES);
 }
 
-/* Nobody's, and nothing is in it that might turn out to be somebody's. */
+void cw_owners_load(struct cloudwatch *c)
+{
+    for (uint32_t i = 0; i < LANES; i++) {
+        struct cw_owner *o = &c->owners[i];
+        struct fold_value v;
+        o->block = fold_state_block(c->folds, hash_bytes_seed(STR("owner of a lane"), i), i);
+        uint32_t series = fold_block_find(o->block, OWNER_SERIES);
+        if (series != FOLD_NONE && fold_block_get(o->block, series, &v) && v.value >= 1 && v.value < 0x1p53)
+            o->place = (uint64_t)v.value;
+    }
+}
+
+/* Right before a commit. */
+static void save_owner(struct cw_lane *l, uint64_t valid_from)
+{
+    struct cw_owner *o = &l->c->owners[l->number];
+    if (!o->unsaved)
+        return;
+    uint32_t series = fold_block_find(o->block, OWNER_SERIES);
+    if (series == FOLD_NONE)
+        series = fold_block_add(o->block, OWNER_SERIES);
+    const struct fold_value v = {.value = (double)o->place, .ts_ms = clock_wall_ms()};
+    fold_block_set(o->block, series, v, valid_from);
+    o->unsaved = false;
+}
+
+void cw_lane_claim(struct cw_lane *l, const struct cw_place *place)
+{
+    struct cw_owner *o = &l->c->owners[l->number];
+    uint64_t id = place_id(place);
+    if (l->owned)
+        return;
+    l->owned = true;
+    keep(&l->owner_group, place->group);
+    keep(&l->owner_stream, place->stream);
+    o->unsaved = o->place != id;
+    o->place = id;
+}
+
+/* Nobody's in this process, and nothing is in it that might turn out to be somebody's. */
 static bool is_free(const struct cloudwatch *c, uint32_t number)
 {
     const struct cw_lane *l = c->lanes[number];
     return !l || (!l->owned && !l->pending);
 }
 
-static uint32_t choose(const struct cloudwatch *c, const struct cw_place *place)
+/* The lane that is this place's, or LANES. */
+static uint32_t find_own(const struct cloudwatch *c, const struct cw_place *place)
 {
-    uint32_t first = preferred(place);
+    uint64_t id = place_id(place);
     for (uint32_t i = 0; i < LANES; i++) {
         const struct cw_lane *l = c->lanes[i];
         if (l && l->owned && same_place(&l->owner_group, &l->owner_stream, place))
             return i;
     }
     for (uint32_t i = 0; i < LANES; i++) {
+        if (c->owners[i].place == id && !(c->lanes[i] && c->lanes[i]->owned))
+            return i;
+    }
+    return LANES;
+}
+
+static uint32_t choose(const struct cloudwatch *c, const struct cw_place *place)
+{
+    uint32_t first = preferred(place), kept = LANES, own = find_own(c, place);
+    if (own < LANES)
+        return own;
+    for (uint32_t i = 0; i < LANES; i++) {
         uint32_t number = (first + i) % LANES;
-        if (is_free(c, number))
+        bool somebodys = c->owners[number].place != 0;
+        if (is_free(c, number) && !somebodys)
             return number;
-        if (i == 0 && c->lanes[number] && !c->lanes[number]->owned)
+        if (is_free(c, number) && kept == LANES)
+            kept = number;
+        if (i == 0 && !somebodys && c->lanes[number] && !c->lanes[number]->owned)
             return number; /* data from before, and the hash says whose it is */
     }
-    return first;
+    return kept < LANES ? kept : first;
 }
 
 static struct cw_lane *open_lane(struct cloudwatch *c, uint32_t number)
@@ -324,6 +385,8 @@ static void commit(struct run *r, struct fold_block *touch, int64_t touch_ms)
     struct spool_ledger now;
     spool_lane_ledger(r->lane->spool, &now);
     uint64_t valid_from = now.read + r->counts.read;
+    if (r->any || r->counts.read)
+        save_owner(r->lane, valid_from);
     for (uint32_t i = 0; i < r->n_folds; i++)
         fold_block_set(r->folds[i].block, r->folds[i].series, r->folds[i].value, valid_from);
     if (touch)

@@ -258,43 +258,58 @@ static void samples_without_a_place_are_in_the_ledger(void **state)
 
 enum { FOLDS = 3000, COMMITS = 4 };
 
-static void open_with_folds(struct cw_world *w, struct fold_state **folds)
+/* What was delivered leaves no data behind, and the places come back in another order. */
+static void places_have_the_same_lanes_after_a_restart(void **state)
 {
-    struct diag d = {0};
-    struct spool_options o = {.directory = w->folder.path,
-                              .destination = "test",
-                              .mode = SPOOL_DISK,
-                              .budget = &w->budget,
-                              .io = w->io,
-                              .counters = w->counters};
-    cloudwatch_spool_options(w->config, &o);
-    assert_int_equal(spool_open(&o, &w->spool, &d), OK);
-    if (fold_state_open(w->spool, w->loop, folds, &d) != OK)
-        fail_msg("%s", d.text);
-    struct cloudwatch_options co = {.loop = w->loop,
-                                    .aws = (struct aws *)w,
-                                    .spool = w->spool,
-                                    .plan = w->plan,
-                                    .config = w->config,
-                                    .counters = w->counters};
-    assert_int_equal(cloudwatch_new(&co, &w->c, &d), OK);
-    w->c->longest_wait_ms = 5;
+    (void)state;
+    struct cw_world *w = cw_world_new(CLOUDWATCH_LOGS);
+    uint32_t number[14], other[LANES];
+    char stream[16];
+    cw_open(w);
+    for (int i = 0; i < 14; i++) {
+        snprintf(stream, sizeof(stream), "s%d", i);
+        cw_event(w, stream, clock_wall_ms(), "x");
+        number[i] = cw_lane_number(cw_lane_of(w->c, &(struct cw_place){STR("group"), str_c(stream)}));
+    }
+    cw_drain(w);
+    cw_close(w);
+    cw_open(w);
+    for (int i = 0; i < 2; i++) { /* new ones leave theirs alone */
+        snprintf(stream, sizeof(stream), "new%d", i);
+        other[i] = cw_lane_number(cw_lane_of(w->c, &(struct cw_place){STR("group"), str_c(stream)}));
+    }
+    for (int i = 13; i >= 0; i--) {
+        snprintf(stream, sizeof(stream), "s%d", i);
+        assert_int_equal(cw_lane_number(cw_lane_of(w->c, &(struct cw_place){STR("group"), str_c(stream)})), number[i]);
+        assert_true(number[i] != other[0] && number[i] != other[1]);
+    }
+    cw_close(w);
+
+    /* those that do not come back give way */
+    bool used[LANES] = {false};
+    cw_open(w);
+    for (int i = 0; i < LANES; i++) {
+        snprintf(stream, sizeof(stream), "third%d", i);
+        uint32_t n = cw_lane_number(cw_lane_of(w->c, &(struct cw_place){STR("group"), str_c(stream)}));
+        assert_false(used[n]);
+        used[n] = true;
+    }
+    cw_world_free(w);
 }
 
 /* A scrape of several requests, days apart, each record with one fold; then killed. */
 static void killed_after_commits(struct cw_world *w)
 {
     static const struct cw_place place = {{"group", 5}, {"one", 3}};
-    struct fold_state *state;
     AUTO_BUF text = {0};
     struct cw_record *records = mem_zalloc(FOLDS * sizeof(*records));
     struct cw_fold *folds = mem_zalloc((FOLDS + 1) * sizeof(*folds));
     w->loop = loop_new("child");
     w->io = io_thread_new();
-    open_with_folds(w, &state);
+    cw_open(w);
     w->hang = true;
     struct cw_lane *l = cw_lane_of(w->c, &place);
-    struct fold_block *block = fold_state_block(state, 77, cw_lane_number(l));
+    struct fold_block *block = fold_state_block(cw_folds(w->c), 77, cw_lane_number(l));
     for (int round = 0; round < COMMITS; round++) {
         buf_clear(&text);
         for (uint32_t i = 0; i < FOLDS; i++) {
@@ -327,7 +342,6 @@ static void folds_hold_with_their_records(void **state)
 {
     (void)state;
     struct cw_world *w = cw_world_new(CLOUDWATCH_LOGS);
-    struct fold_state *folds;
     struct fold_value v;
     int status;
     pid_t child = fork();
@@ -336,9 +350,9 @@ static void folds_hold_with_their_records(void **state)
         killed_after_commits(w);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    open_with_folds(w, &folds);
+    cw_open(w);
     struct cw_lane *l = cw_lane_of(w->c, &(struct cw_place){STR("group"), STR("one")});
-    struct fold_block *block = fold_state_block(folds, 77, cw_lane_number(l));
+    struct fold_block *block = fold_state_block(cw_folds(w->c), 77, cw_lane_number(l));
     assert_int_equal(fold_block_last_ms(block), 5 + COMMITS - 1);
     for (uint32_t i = 0; i < FOLDS; i++) {
         uint32_t series = fold_block_find(block, 1000 + i);
@@ -347,12 +361,6 @@ static void folds_hold_with_their_records(void **state)
     }
     cw_drain(w);
     assert_int_equal(cw_ledger(w).delivered, COMMITS * FOLDS);
-    struct sink *s = cloudwatch_sink(w->c);
-    s->ops->close(s, cw_flag, &w->closed);
-    world_until(w->loop, w->closed);
-    fold_state_close(folds);
-    spool_close(w->spool);
-    w->c = NULL;
     cw_world_free(w);
 }
 
@@ -366,6 +374,7 @@ int main(void)
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(samples_without_a_place_are_in_the_ledger),
         cmocka_unit_test(folds_hold_with_their_records),
+        cmocka_unit_test(places_have_the_same_lanes_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
