@@ -3,6 +3,8 @@
  *   v0  {"CloudWatchMetrics":[..],"Timestamp":"1700000000000","Version":"0", LABELS , VALUES }
  *   v1  {"Version":"1","_aws":{"CloudWatchMetrics":[..],"Timestamp":1700000000000}, LABELS , VALUES }
  *
+ * Without directives v0 has no CloudWatchMetrics, as in the original; v1 has an empty list, since its schema wants one.
+ *
  *   LABELS   the scope's, in stretches around those that are hidden; the metric's own
  *   VALUES   "name":number
  *
@@ -133,7 +135,7 @@ static char *put_opening(char *p, bool version_1, const char *head, size_t head_
 {
     if (version_1) {
         p = PUT(p, "{\"Version\":\"1\",\"_aws\":{");
-        p = put(p, head, head_n);
+        p = head_n ? put(p, head, head_n) : PUT(p, "\"CloudWatchMetrics\":[],");
         p = PUT(p, "\"Timestamp\":");
         p = put(p, ts.p, ts.n);
         return PUT(p, "},");

@@ -350,7 +350,7 @@ static void version_1_units_and_resolution(void **state)
         "{\"Version\":\"1\",\"_aws\":{\"CloudWatchMetrics\":[{" CF "[[\"job\"]],\"Metrics\":[{\"Name\":\"a\","
         "\"Unit\":\"Bytes\",\"StorageResolution\":1},{\"Name\":\"b\",\"StorageResolution\":1}]}],\"Timestamp\":" TS0
         "},\"ClusterName\":\"c1\",\"job\":\"web\",\"prom_metric_type\":\"gauge\",\"a\":1.5,\"b\":2}\n");
-    assert_has("{\"Version\":\"1\",\"_aws\":{\"Timestamp\":" TS0 "},");
+    assert_has("{\"Version\":\"1\",\"_aws\":{\"CloudWatchMetrics\":[],\"Timestamp\":" TS0 "},");
     assert_has("\"c\":1e-7}");
 }
 
