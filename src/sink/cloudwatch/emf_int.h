@@ -405,9 +405,9 @@ void emf_value_next(struct emf_run *r, struct emf_out *out, const struct emf_tar
 uint32_t emf_new_stamp(struct emf *e, size_t n);
 /* As Go's encoding/json prints a float64; finite. Writes at most EMF_NUMBER_MAX bytes. */
 char *emf_put_number(char *p, double v);
-/* `"CloudWatchMetrics":[..],` of these values (indexes within the event); nothing when none has a directive. */
-bool emf_print_directives(struct emf *e, const struct emf_layout *l, const struct emf_event *ev, const uint8_t *capped,
-                          const uint32_t *picked, uint32_t n, struct buf *out);
+/* `"CloudWatchMetrics":[..],` of all values of the event (0 .. n - 1); nothing when none has a directive. */
+bool emf_print_directives(struct emf *e, const struct emf_layout *l, const struct emf_event *ev, const uint32_t *all,
+                          uint32_t n, struct buf *out);
 /* The event with every value. */
 void emf_print_whole(struct emf_run *r, struct emf_out *out, const struct emf_event *ev, struct str ts);
 /* With some of them. */

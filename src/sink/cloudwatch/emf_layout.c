@@ -572,7 +572,7 @@ static void finish_event(struct build *b, struct emf_event *ev)
     b->l->directives = b->directives;
     b->l->n_directives = (uint32_t)b->n_directives;
     buf_clear(&b->head);
-    ev->declared = emf_print_directives(b->e, b->l, ev, NULL, all, ev->n, &b->head);
+    ev->declared = emf_print_directives(b->e, b->l, ev, all, ev->n, &b->head);
     ev->head = (uint32_t)b->text.n;
     ev->head_n = (uint32_t)b->head.n;
     if (b->head.n)

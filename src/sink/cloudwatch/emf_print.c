@@ -54,15 +54,27 @@ char *emf_put_number(char *p, double v)
 
 /* ---- directives -------------------------------------------------------------------------------------------------- */
 
-/* The directive of a value that is told with one. */
-static uint32_t directive_of(const struct emf_layout *l, const struct emf_event *ev, const uint8_t *capped,
-                             uint32_t value)
-{
-    uint32_t d = l->values[ev->first + value].directive;
+/* What a directive is printed for. */
+struct telling {
+    const struct emf *e;
+    const struct emf_layout *l;
+    const struct emf_event *ev;
+    const uint8_t *capped;
+    bool values; /* e->results are those of this event */
+};
 
-    if (d == EMF_NONE || l->directives[d].n_sets == 0 || (capped && capped[ev->first + value]))
+/* The directive of a value that is told with one. A histogram without observations is no metric: the service takes none
+ * that is empty. */
+static uint32_t directive_of(const struct telling *t, uint32_t value)
+{
+    const struct emf_value *v = &t->l->values[t->ev->first + value];
+
+    if (v->directive == EMF_NONE || t->l->directives[v->directive].n_sets == 0 ||
+        (t->capped && t->capped[t->ev->first + value]))
         return EMF_NONE;
-    return d;
+    if (v->kind == EMF_BUCKETS && t->values && t->e->chunks[t->e->results[value].chunk].n == 0)
+        return EMF_NONE;
+    return v->directive;
 }
 
 uint32_t emf_new_stamp(struct emf *e, size_t n)
@@ -80,19 +92,19 @@ uint32_t emf_new_stamp(struct emf *e, size_t n)
     return e->stamp;
 }
 
-static void print_directive(struct emf *e, const struct emf_layout *l, const struct emf_event *ev,
-                            const uint8_t *capped, const uint32_t *picked, uint32_t n, uint32_t d, struct buf *out)
+static void print_directive(const struct telling *t, const uint32_t *picked, uint32_t n, uint32_t d, struct buf *out)
 {
+    const struct emf_layout *l = t->l;
     const char *comma = "";
 
     buf_c(out, "{\"Namespace\":");
-    json_escape(out, e->emf->name_space);
+    json_escape(out, t->e->emf->name_space);
     buf_char(out, ',');
     buf_append(out, l->text + l->directives[d].dimensions, l->directives[d].dimensions_n);
     buf_c(out, ",\"Metrics\":[");
     for (uint32_t i = 0; i < n; i++) {
-        const struct emf_value *v = &l->values[ev->first + picked[i]];
-        if (directive_of(l, ev, capped, picked[i]) != d)
+        const struct emf_value *v = &l->values[t->ev->first + picked[i]];
+        if (directive_of(t, picked[i]) != d)
             continue;
         buf_c(out, comma);
         buf_append(out, l->text + v->definition, v->definition_n);
@@ -101,24 +113,30 @@ static void print_directive(struct emf *e, const struct emf_layout *l, const str
     buf_c(out, "]}");
 }
 
-bool emf_print_directives(struct emf *e, const struct emf_layout *l, const struct emf_event *ev, const uint8_t *capped,
-                          const uint32_t *picked, uint32_t n, struct buf *out)
+static bool print_directives(struct emf *e, const struct telling *t, const uint32_t *picked, uint32_t n,
+                             struct buf *out)
 {
-    uint32_t stamp = emf_new_stamp(e, l->n_directives);
+    uint32_t stamp = emf_new_stamp(e, t->l->n_directives);
     bool any = false;
 
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t d = directive_of(l, ev, capped, picked[i]);
+        uint32_t d = directive_of(t, picked[i]);
         if (d == EMF_NONE || e->stamps[d] == stamp)
             continue;
         e->stamps[d] = stamp;
         buf_c(out, any ? "," : "\"CloudWatchMetrics\":[");
-        print_directive(e, l, ev, capped, picked, n, d, out);
+        print_directive(t, picked, n, d, out);
         any = true;
     }
     if (any)
         buf_c(out, "],");
     return any;
+}
+
+bool emf_print_directives(struct emf *e, const struct emf_layout *l, const struct emf_event *ev, const uint32_t *all,
+                          uint32_t n, struct buf *out)
+{
+    return print_directives(e, &(struct telling){e, l, ev, NULL, false}, all, n, out);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
@@ -216,7 +234,8 @@ static bool print_beginning(struct emf_run *r, const struct emf_event *ev, const
     AUTO_BUF head = {0};
     char text[24];
     struct str ts = str_from(text, num_print_i64(ts_ms, text));
-    bool declared = emf_print_directives(r->e, r->layout, ev, r->binding->capped, picked, n, &head);
+    struct telling t = {r->e, r->layout, ev, r->binding->capped, true};
+    bool declared = print_directives(r->e, &t, picked, n, &head);
 
     buf_reserve(out, head.n + 128 + r->form->offsets[r->form->n] + ev->own_n);
     char *p = put_opening(out->p + out->n, r->e->emf->version_1, head.n ? head.p : "", head.n, ts);
