@@ -1,6 +1,9 @@
 /* check: `leadline check FILE` prints the compiled plan, or every error of the file; `leadline check config FILE...` is
  * promtool's form and speaks its words. Other first words are commands of their own: the table at the end.
  *
+ * FILE is prometheus.yml, or the CloudWatch agent's JSON or a directory of such (check_agent.c): what it is shows in
+ * it.
+ *
  *   standard output   the plan (ours), `Checking` and `SUCCESS` lines (promtool's)
  *   standard error    errors, one a line, as file:line:column: text
  *   exit status       0: every file is good; 1: one is not, or the command line is not
@@ -13,6 +16,7 @@
 
 #include "base/mem.h"
 #include "cmd/check.h"
+#include "cmd/check_plan.h"
 #include "cmd/cmd.h"
 #include "config/config.h"
 
@@ -21,6 +25,17 @@ static const struct flag_spec specs[] = {
     {"agent", FLAG_BOOL, FLAG_USED, "false", NULL, "Check as for agent mode.", 0, false},
     {"syntax-only", FLAG_BOOL, FLAG_USED, "false", NULL, "Do not look at the files that the configuration names.", 0,
      false},
+    {"trial", FLAG_BOOL, FLAG_USED, "false", NULL,
+     "Of the CloudWatch agent's file: try one cycle. This asks AWS for targets and scrapes each of them once; nothing "
+     "is "
+     "delivered and nothing written. Tells what each metric_declaration makes of it.",
+     0, false},
+    {"timeout", FLAG_DURATION, FLAG_USED, "30s", NULL, "How long the trial may take.", 0, false},
+    {"cluster", FLAG_TEXT, FLAG_USED, NULL, NULL,
+     "The cluster that the CloudWatch agent's file is for. Default: the task's own.", 0, false},
+    {"region", FLAG_TEXT, FLAG_USED, NULL, NULL, "Its region. Default: the task's own.", 0, false},
+    {"container", FLAG_CHOICE, FLAG_USED, "true", "true|false",
+     "Whether the CloudWatch agent's defaults are those of its container. RUN_IN_CONTAINER says so too.", 0, false},
     {"lint", FLAG_TEXT, FLAG_NO_EFFECT, "duplicate-rules", NULL, "Lint rules of the original, about rule files.", 0,
      false},
     {"lint-fatal", FLAG_BOOL, FLAG_NO_EFFECT, "false", NULL, "Lint rules of the original, about rule files.", 0, false},
@@ -71,6 +86,16 @@ static bool check_file(const struct flags *f, const char *path, bool promtool)
     return err == OK;
 }
 
+static bool check_one(const struct flags *f, const char *path, bool promtool)
+{
+    if (!promtool && check_plan_is_agents(path))
+        return check_agent(f, path);
+    if (!flags_bool(f, "trial"))
+        return check_file(f, path, promtool);
+    fprintf(stderr, "%s: --trial is for the CloudWatch agent's file, which this is not\n", path);
+    return false;
+}
+
 /* promtool's other checks. A file of that name is reached as ./rules. */
 static bool is_of_server(struct str word)
 {
@@ -99,7 +124,7 @@ static int run(const struct flags *f)
         return 1;
     }
     for (uint32_t i = first; i < f->n_rest; i++)
-        if (!check_file(f, f->rest[i].p, promtool))
+        if (!check_one(f, f->rest[i].p, promtool))
             status = 1;
     return status;
 }
@@ -108,7 +133,9 @@ int cmd_check(int argc, char **argv)
 {
     static const struct flags_command command = {
         .program = "leadline check",
-        .summary = "Checks a configuration file and prints the plan that it compiles to.\n\n"
+        .summary = "Checks a configuration file and prints the plan that it compiles to: prometheus.yml, or the "
+                   "CloudWatch agent's JSON (a file or a directory), with the LEADLINE_* variables of the environment."
+                   "\n\n"
                    "Other checks, each with its own --help: leadline check discovery, relabel, metrics, web-config, "
                    "aws, iam, diff.",
         .specs = specs,
@@ -120,8 +147,9 @@ int cmd_check(int argc, char **argv)
     static const struct {
         const char *word;
         int (*run)(int argc, char **argv);
-    } parts[] = {{"aws", cmd_check_aws},     {"diff", check_diff},       {"discovery", check_discovery}, {"iam", check_iam},
-                 {"metrics", check_metrics}, {"relabel", check_relabel}, {"web-config", check_web_config}};
+    } parts[] = {
+        {"aws", cmd_check_aws},     {"diff", check_diff},       {"discovery", check_discovery},  {"iam", check_iam},
+        {"metrics", check_metrics}, {"relabel", check_relabel}, {"web-config", check_web_config}};
 
     for (size_t i = 0; argc > 0 && i < COUNT_OF(parts); i++)
         if (strcmp(argv[0], parts[i].word) == 0)

@@ -3,6 +3,12 @@
 #define CMD_CHECK_H
 
 #include "cmd/flags.h"
+#include "plan/plan.h"
+
+/* `leadline check FILE` of a file of the CloudWatch agent, with the flags of check.c. */
+bool check_agent(const struct flags *f, const char *path);
+/* --trial: a cycle of everything but the delivery, told on standard output. False: something failed. */
+bool check_trial(struct plan *plan, uint32_t timeout_ms);
 
 int check_diff(int argc, char **argv);
 int check_discovery(int argc, char **argv);

@@ -20,7 +20,7 @@
 
 enum { MAX_FILE = 64 << 20 };
 
-static bool is_agents(const char *path)
+bool check_plan_is_agents(const char *path)
 {
     static const char *const sections[] = {"agent", "logs", "metrics", "traces"};
     struct arena a = {0};
@@ -63,9 +63,12 @@ static enum err load_agents(const char *path, const struct check_plan_options *o
     struct config_agent_options options = {.cluster = task.cluster,
                                            .region = task.region,
                                            .task_arn = task.arn,
-                                           .in_container = own_task_in_container(),
+                                           .in_container = o->container == CHECK_CONTAINER_HERE
+                                                               ? own_task_in_container()
+                                                               : o->container == CHECK_CONTAINER_YES,
                                            .getenv = service_environment,
-                                           .check_files = true};
+                                           .check_files = !o->syntax_only,
+                                           .strict = o->strict};
     struct diag odd = {0};
     uint32_t n;
     bool debug;
@@ -89,7 +92,7 @@ struct plan *check_plan_load(const char *path, const struct check_plan_options *
     struct plan *plan = NULL;
     struct diag d = {0};
     char text[1024];
-    enum err err = is_agents(path)
+    enum err err = check_plan_is_agents(path)
                        ? load_agents(path, o, &plan, &errors, &d)
                        : config_load_prometheus(path, &(struct config_options){.agent = false}, &plan, &errors, &d);
 
@@ -101,6 +104,8 @@ struct plan *check_plan_load(const char *path, const struct check_plan_options *
         diag_format(&d, text, sizeof(text));
         fprintf(stderr, "%s\n", text);
     }
+    if (o->n_errors)
+        *o->n_errors = !err ? 0 : errors.n ? errors.n : 1;
     arena_release(&a);
     return err ? NULL : plan;
 }

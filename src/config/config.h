@@ -67,6 +67,7 @@ struct config_agent_options {
     struct config_agent_ours ours;
     const char *(*getenv)(const char *name); /* for ${NAME} in strings and env:NAME; NULL: nothing is set */
     bool check_files;                        /* as in struct config_options, for the Prometheus files */
+    bool strict; /* a dimension set of more than 30 names is an error; else it is left out with the agent's warning */
 };
 
 /* Reads the sources as one configuration, merged as the agent merges them, and the Prometheus files that it names. In

@@ -3,7 +3,8 @@
  *   batch -> form of the scope -> layout -> events
  *                                             labels of the event  x  declarations -> matched?  which values not
  *                                             value's name         x  selectors    -> selected? which names not
- *                                             value                x  sets         -> told?     which labels are missing
+ *                                             value                x  sets         -> told?     which labels are
+ * missing
  *                                           -> printed by the encoder: bytes
  *
  * An encoder that drops what nothing selects would not have it in its layouts; so the survey's keeps everything, as
@@ -32,6 +33,10 @@ enum {
     NAMES_MAX = 20000,
     EXAMPLE_MAX = 80,
 };
+
+_Static_assert((int)EMF_SURVEY_SKIPS == (int)EMF_SKIPS && (int)EMF_SURVEY_NAME == (int)EMF_SKIP_NAME &&
+                   (int)EMF_SURVEY_TOO_LONG == (int)EMF_SKIP_TOO_LONG && (int)EMF_SURVEY_EMPTY == (int)EMF_SKIP_EMPTY,
+               "the same reasons, without the encoder's header");
 
 #define MONTH_MS (30 * 24 * 3600 * 1000.0)
 
@@ -163,8 +168,8 @@ static void note_skip(struct emf_survey *s, struct survey_set *tally, const stru
     for (uint32_t i = 0; i < set->n && !tally->example.n; i++) {
         struct str value = emf_visible_get(v, set->names[i]);
         if (set->names[i].n > EMF_DIMENSION_NAME_MAX || emf_dimension_check(value) != EMF_SKIPS)
-            tally->example = cut(&s->arena, str_c(arena_printf(&s->scratch, "%.*s=\"%.*s\"", STR_ARGS(set->names[i]),
-                                                               STR_ARGS(value))));
+            tally->example = cut(
+                &s->arena, str_c(arena_printf(&s->scratch, "%.*s=\"%.*s\"", STR_ARGS(set->names[i]), STR_ARGS(value))));
     }
 }
 
@@ -354,6 +359,8 @@ static void one_run(struct emf_survey *s, const struct batch *b, const struct ba
 
     arena_reset(&s->scratch);
     r.samples = without_stale(s, b->samples + run->first, &r.n);
+    if (r.n == 0)
+        return;
     struct emf_layout *l = emf_layout_make(e, r.form, b, r.samples, r.n);
     struct emf_binding binding = {.layout = l, .series = ARENA_ARRAY(&s->scratch, uint32_t, l->n_counters + 1)};
     r.layout = l;
@@ -365,10 +372,9 @@ static void one_run(struct emf_survey *s, const struct batch *b, const struct ba
     s->picked = mem_grow(s->picked, &s->cap_picked, l->largest + 1, sizeof(*s->picked));
     s->flags = mem_grow(s->flags, &s->cap_flags, l->largest + 1, 1);
     note_types(s, &r);
-    for (uint32_t i = 0; i < l->n_events; i++) {
-        invent_before(e, l, b->ts_ms);
+    invent_before(e, l, b->ts_ms);
+    for (uint32_t i = 0; i < l->n_events; i++)
         one_event(s, &r, &l->events[i]);
-    }
     s->sum.left_out += l->left_out + (l->n_events ? r.form->left_out : 0);
     emf_class_unref(e, l->class);
     emf_layout_free(l);
@@ -378,7 +384,6 @@ static void append(struct batch_consumer *self, const struct batch *b, batch_don
 {
     struct emf_survey *s = CONTAINER_OF(self, struct emf_survey, consumer);
 
-    s->sum.batches++;
     for (uint32_t i = 0; i < b->n_runs; i++)
         one_run(s, b, &b->runs[i]);
     if (done)
@@ -410,8 +415,12 @@ struct emf_survey *emf_survey_new(const struct emf_survey_options *o)
     s->config.kind = CLOUDWATCH_LOGS;
     s->config.emf = &s->emf;
     s->emf.drop_unselected = false;
-    struct cloudwatch_options eo = {.intern = o->intern, .scopes = o->scopes, .slot = o->slot, .plan = o->plan,
-                                    .config = &s->config, .counters = o->counters};
+    struct cloudwatch_options eo = {.intern = o->intern,
+                                    .scopes = o->scopes,
+                                    .slot = o->slot,
+                                    .plan = o->plan,
+                                    .config = &s->config,
+                                    .counters = o->counters};
     s->e = emf_new(NULL, &eo);
     s->consumer = (struct batch_consumer){o->config->pipelines, append};
     s->n_declarations = s->emf.n_declarations;

@@ -82,8 +82,11 @@ static void report_set(const struct survey_set *t, const struct plan_dimensions 
 {
     struct str *missing = ARENA_ARRAY(a, struct str, d->n + 1);
 
-    *out = (struct emf_survey_set){.dimensions = d, .applied = t->applied, .incomplete = t->incomplete,
-                                   .missing = missing, .example = str_dup(a, t->example)};
+    *out = (struct emf_survey_set){.dimensions = d,
+                                   .applied = t->applied,
+                                   .incomplete = t->incomplete,
+                                   .missing = missing,
+                                   .example = str_dup(a, t->example)};
     for (uint32_t i = 0; i < d->n; i++) {
         if (t->lacking[i])
             missing[out->n_missing++] = d->names[i];
@@ -99,9 +102,16 @@ static void report_declaration(const struct survey_declaration *t, struct arena 
     struct str *like = ARENA_ARRAY(a, struct str, d->n_selectors * EMF_SURVEY_EXAMPLES + 1);
     uint32_t *names = ARENA_ARRAY(a, uint32_t, d->n_selectors + 1);
 
-    *out = (struct emf_survey_declaration){.declaration = d, .series = t->series, .selected = t->selected,
-                                           .told = t->told, .metrics = t->metrics.n, .sets = sets, .absent = absent,
-                                           .n_values = t->n_values, .names = names, .like = like};
+    *out = (struct emf_survey_declaration){.declaration = d,
+                                           .series = t->series,
+                                           .selected = t->selected,
+                                           .told = t->told,
+                                           .metrics = t->metrics.n,
+                                           .sets = sets,
+                                           .absent = absent,
+                                           .n_values = t->n_values,
+                                           .names = names,
+                                           .like = like};
     for (uint32_t i = 0; i < d->n_dimensions; i++)
         report_set(&t->sets[i], &d->dimensions[i], a, &sets[i]);
     for (uint32_t i = 0; i < d->n_source_labels; i++) {
