@@ -239,7 +239,8 @@ static struct str own_socket(struct agent *a)
 
     if (file_mkdirs(directory.p, &d) == OK)
         return str_c(arena_printf(&a->arena, "unix:%.*s/web.sock", STR_ARGS(directory)));
-    log_warn(a->log, "no socket for pages and health checks", F_STR("directory", directory), F_C("err", d.text));
+    log_warn(a->log, "no socket for pages and health checks", F_STR("directory", directory), F_C("err", d.text),
+             F_C("next", "for a health check name a writable --spool.path, or a --web.listen-address"));
     return STR("");
 }
 

@@ -362,13 +362,15 @@ static void test_the_state_is_logged_again_and_again(void **state)
     (void)state;
     b->o.summary_ms = 50;
     start(b, "01", "0");
-    world_until(b->loop, b->receivers[0].seen[0] && b->receivers[0].seen[1]);
+    world_until(b->loop, page_says(b, "/metrics", "{scrape_job=\"j0\",health=\"up\"} 2") &&
+                             page_says(b, "/metrics", "{scrape_job=\"j1\",health=\"up\"} 2"));
     uint64_t scrapes = b->scrapes[0];
-    world_until(b->loop, b->scrapes[0] > scrapes + 2);
+    world_until(b->loop, b->scrapes[0] > scrapes + 4);
     program_stop(b->program, NULL);
     finish(b);
     assert_non_null(strstr(b->logged.p, "msg=\"state of a destination\" remote_name=r0 read="));
-    assert_non_null(strstr(b->logged.p, "msg=\"state of a pipeline\" pipeline=0 jobs=2 targets=4 up=4 down=0 samples=8"));
+    assert_non_null(
+        strstr(b->logged.p, "msg=\"state of a pipeline\" pipeline=0 jobs=2 targets=4 up=4 down=0 samples=8"));
     close_bench(b);
 }
 
