@@ -51,8 +51,8 @@ struct sink *cloudwatch_sink(struct cloudwatch *c);
 struct batch_consumer *cloudwatch_batches(struct cloudwatch *c);        /* NULL: config has no emf */
 struct log_event_consumer *cloudwatch_log_events(struct cloudwatch *c); /* of kind LOGS; else NULL */
 struct datum_consumer *cloudwatch_data(struct cloudwatch *c);           /* of kind METRICS; else NULL */
-/* The same destination under a new plan: of the same kind and hash. What cloudwatch_batches answers may be something else
- * afterwards. */
+/* The same destination under a new plan: of the same kind and hash. What cloudwatch_batches answers may be something
+ * else afterwards. */
 void cloudwatch_update(struct cloudwatch *c, struct plan *plan, const struct plan_cloudwatch *config);
 
 #endif
