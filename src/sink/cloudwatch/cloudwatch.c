@@ -9,7 +9,8 @@
  * A reload (cloudwatch_update) exchanges the plan below a running destination; region, role and endpoint are the same,
  * or it would be another destination. What is in flight goes on.
  *
- * Draining is an ordinary run with batches sealed at once; it ends when no lane has anything that waits. Closing ends
+ * Draining is an ordinary run with batches sealed at once, and whoever waits after a failure tries again at once, since
+ * there may be little time and the reason may have passed; it ends when no lane has anything that waits. Closing ends
  * calls without waiting for their answers (the requests stay in the spool, marked as perhaps sent), hands the lanes'
  * bytes over, and frees everything when the last lane has been closed. Both ends are told from a timer, never from
  * below a call of the owner.
@@ -80,6 +81,7 @@ static void drain(struct sink *s, void (*drained)(void *ctx), void *ctx)
             spool_lane_seal(c->lanes[i]->spool);
             cw_lane_changed(c->lanes[i]);
             cw_lane_wake(c->lanes[i]);
+            cw_lane_hurry(c->lanes[i]);
         }
     }
     check_drained(c);

@@ -136,8 +136,9 @@ void cw_lane_claim(struct cw_lane *l, const struct cw_place *place); /* if it is
 void cw_owners_load(struct cloudwatch *c);                           /* before any lane is used */
 
 /* send.c */
-void cw_lane_wake(struct cw_lane *l); /* look for something to send */
-void cw_lane_stop(struct cw_lane *l); /* end what runs, and send no more */
+void cw_lane_wake(struct cw_lane *l);  /* look for something to send */
+void cw_lane_hurry(struct cw_lane *l); /* whatever it waits for, it tries again now, and as if for the first time */
+void cw_lane_stop(struct cw_lane *l);  /* end what runs, and send no more */
 
 /* cloudwatch.c */
 void cw_lane_changed(struct cw_lane *l); /* its ledger moved */

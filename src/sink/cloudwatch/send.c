@@ -321,6 +321,14 @@ static void backed_off(struct timer *t)
     lane_go(l);
 }
 
+void cw_lane_hurry(struct cw_lane *l)
+{
+    if (l->state != CW_BACKING_OFF)
+        return;
+    l->attempt = 0;
+    timer_start(l->c->loop, &l->timer, 0, backed_off);
+}
+
 static void back_off(struct cw_lane *l, enum cw_verdict v, uint64_t asked_for_ms)
 {
     uint64_t wait = cw_wait_ms(v, l->attempt, asked_for_ms, cw_random(l->c));

@@ -161,6 +161,37 @@ static void what_passes_is_waited_for(void **state)
     cw_world_free(w);
 }
 
+static void decide_forbidden_once(struct cw_world *w, const char *operation, const struct node *body,
+                                  struct fake_reply *out)
+{
+    (void)operation, (void)body;
+    if (w->number++ == 0)
+        *out = (struct fake_reply){.code = "AccessDeniedException", .status = 403};
+}
+
+/* In a task that stops, half a minute is left, and the disk may go with it. */
+static void draining_does_not_wait_out_a_back_off(void **state)
+{
+    (void)state;
+    struct cw_world *w = start();
+    w->c->longest_wait_ms = 3600 * 1000;
+    w->decide = decide_forbidden_once;
+    cw_event(w, "one", clock_wall_ms(), "x");
+    struct arena a = {0};
+    struct sink_status s = {0};
+    while (s.backing_off == 0) {
+        world_turn(w->loop, 5);
+        cloudwatch_sink(w->c)->ops->status(cloudwatch_sink(w->c), &a, &s);
+    }
+    assert_int_equal(s.last_http_status, 403);
+    assert_int_equal(s.in_flight, 0);
+    assert_true(s.last_error.n > 0 && s.last_error_ms > 0);
+    cw_drain(w); /* the wait would be half a minute at least */
+    assert_int_equal(w->n_seen, 1);
+    arena_release(&a);
+    cw_world_free(w);
+}
+
 static void decide_lost(struct cw_world *w, const char *operation, const struct node *body, struct fake_reply *out)
 {
     (void)operation, (void)body;
@@ -459,6 +490,7 @@ int main(void)
         cmocka_unit_test(somebody_else_makes_the_group),
         cmocka_unit_test(events_are_worth_more_than_retention),
         cmocka_unit_test(what_passes_is_waited_for),
+        cmocka_unit_test(draining_does_not_wait_out_a_back_off),
         cmocka_unit_test(lost_answers_are_counted),
         cmocka_unit_test(what_the_service_has_is_no_duplicate),
         cmocka_unit_test(a_bad_event_costs_only_itself),
