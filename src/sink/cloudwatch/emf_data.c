@@ -227,8 +227,6 @@ static void print_chunks(struct emf_run *r, struct emf_out *out, struct datum *d
 
     for (uint32_t i = 0; i < p.n_chunks; i++)
         n += e->chunks[p.chunk + i].n;
-    d->values = e->numbers + values;
-    d->counts = e->numbers + values + n;
     d->n_values = n;
     d->has_statistics = true;
     d->sum = d->sample_count = 0;
@@ -240,6 +238,8 @@ static void print_chunks(struct emf_run *r, struct emf_out *out, struct datum *d
         tell_nothing(r, out, &p);
         return;
     }
+    d->values = e->numbers + values;
+    d->counts = e->numbers + values + n;
     d->min = e->numbers[values];
     d->max = e->numbers[values + n - 1];
     print_datum(r, out, d, &point, 1);
@@ -287,10 +287,11 @@ static void print_list(struct emf_run *r, struct emf_out *out, const struct emf_
             e->numbers[e->n_numbers++] = e->points[points[i]].value;
             points[plain++] = points[i];
         }
-        d.values = e->numbers + first;
         d.n_values = plain;
-        if (plain)
+        if (plain) {
+            d.values = e->numbers + first;
             print_datum(r, out, &d, points, plain);
+        }
         e->n_numbers = first;
     }
 }

@@ -677,7 +677,7 @@ static void keep_sequence(struct build *b, uint32_t n)
 
 static const void *keep_array(struct emf_layout *l, const void *v, size_t n, size_t size)
 {
-    return n ? arena_memdup(&l->arena, v, n * size) : NULL;
+    return arena_memdup(&l->arena, n ? v : "", n * size);
 }
 
 static void keep_all(struct build *b)
