@@ -100,7 +100,7 @@ static void parts_are_whole_documents(void **state)
     AUTO_BUF document = {0};
     begin(&m, "g", "s");
     for (int i = 0; i < 5; i++)
-        add(&m, i, 1, str_from("abcde" + i, 1));
+        add(&m, i, 1, str_from(&"abcde"[i], 1));
     seal(&m, CLOUDWATCH_LOGS);
     static const struct {
         uint32_t from, to;
