@@ -16,6 +16,7 @@
  *
  * Exit status 0 when told to stop, 1 when it cannot start.
  */
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,7 +40,6 @@
 enum { SUMMARY_MS = 60 * 1000, FLUSH_DEADLINE_MS = 25 * 1000, DISCOVERY_RELOAD_MS = 5000, TOLERANCE_MS = 2 };
 
 #define CONFIG_DIRECTORY "/etc/cwagentconfig"
-#define DATA_DIRECTORY   "/var/lib/leadline/cloudwatch-agent"
 #define OURS(name, choices, help)                                                                                      \
     {                                                                                                                  \
         name, FLAG_TEXT, FLAG_OURS, NULL, choices, help, 0, false                                                      \
@@ -61,7 +61,7 @@ static const struct flag_spec specs[] = {
     {"log.format", FLAG_CHOICE, FLAG_OURS, "logfmt", "logfmt|json", "Form of the log lines.", 0, false},
     {"spool", FLAG_CHOICE, FLAG_OURS, "disk", "disk|memory",
      "Where samples wait for delivery. In memory they are lost when the process ends.", 0, false},
-    {"spool.path", FLAG_TEXT, FLAG_OURS, DATA_DIRECTORY, NULL,
+    {"spool.path", FLAG_TEXT, FLAG_OURS, SERVICE_AGENT_DIRECTORY, NULL,
      "Directory of what waits to be delivered. When the default cannot be written, samples wait in memory.", 0, false},
     {"spool.max-bytes", FLAG_SIZE, FLAG_OURS, "4GB", NULL,
      "Disk that the spools of all destinations may take together; the oldest samples go first, counted.", 0, false},
@@ -231,14 +231,21 @@ static void close_signals(void *ctx)
 
 /* ---- options ---- */
 
-/* Empty where the directory cannot be had: no pages then, which has been said. */
+/* Empty where there is no place for it: no pages then, which is said. */
 static struct str own_socket(struct agent *a)
 {
     struct str directory = flags_text(a->flags, "spool.path");
     struct diag d = {0};
 
-    if (file_mkdirs(directory.p, &d) == OK)
-        return str_c(arena_printf(&a->arena, "unix:%.*s/web.sock", STR_ARGS(directory)));
+    if (file_mkdirs(directory.p, &d) == OK && access(directory.p, W_OK) == 0)
+        return str_c(arena_printf(&a->arena, "unix:%.*s/" SERVICE_AGENT_SOCKET, STR_ARGS(directory)));
+    if (!d.text[0])
+        diag_errno(&d, ERR_IO, errno, "%s", directory.p);
+    if (access("/dev/shm", W_OK) == 0) {
+        log_info(a->log, "pages and health checks are elsewhere", F_C("socket", SERVICE_AGENT_FALLBACK),
+                 F_C("err", d.text));
+        return STR("unix:" SERVICE_AGENT_FALLBACK);
+    }
     log_warn(a->log, "no socket for pages and health checks", F_STR("directory", directory), F_C("err", d.text),
              F_C("next", "for a health check name a writable --spool.path, or a --web.listen-address"));
     return STR("");

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/flags.h"
+#include "cmd/service.h"
 #include "run/ask.h"
 
 static const struct flag_spec specs[] = {
@@ -23,8 +24,8 @@ static const struct flag_spec specs[] = {
      0, false},
     {"program", FLAG_CHOICE, FLAG_USED, "auto", "auto|prometheus|cloudwatch-agent",
      "Which program is asked at its default place: a port, or the socket in the spool's directory.", 0, false},
-    {"spool.path", FLAG_TEXT, FLAG_USED, "/var/lib/leadline/cloudwatch-agent", NULL,
-     "Directory of the cloudwatch-agent's spool.", 0, false},
+    {"spool.path", FLAG_TEXT, FLAG_USED, SERVICE_AGENT_DIRECTORY, NULL, "Directory of the cloudwatch-agent's spool.", 0,
+     false},
     {"tls", FLAG_BOOL, FLAG_USED, "false", NULL,
      "Ask by TLS (--web.config.file). The certificate is not verified: it is this host that is asked.", 0, false},
     {"timeout", FLAG_DURATION, FLAG_USED, "3s", NULL, "How long to wait.", 0, false},
@@ -38,11 +39,17 @@ static bool find_socket(const struct flags *f, struct buf *url)
 
     if (!named && (str_eq(program, STR("prometheus")) || flags_given(f, "port") || flags_given(f, "tls")))
         return false;
-    buf_printf(url, "unix:%s/web.sock", flags_text(f, "spool.path").p);
-    if (named || access(url->p + strlen("unix:"), F_OK) == 0)
+    buf_printf(url, "unix:%s/" SERVICE_AGENT_SOCKET, flags_text(f, "spool.path").p);
+    if (access(url->p + strlen("unix:"), F_OK) == 0)
         return true;
-    buf_clear(url);
-    return false;
+    if (access(SERVICE_AGENT_FALLBACK, F_OK) == 0) {
+        buf_clear(url);
+        buf_c(url, "unix:" SERVICE_AGENT_FALLBACK);
+        return true;
+    }
+    if (!named)
+        buf_clear(url);
+    return named;
 }
 
 static int run(const struct flags *f)

@@ -29,6 +29,12 @@ struct service_pages {
 void service_answer(struct http_call *call, const struct service_pages *pages);
 bool service_is_read(struct http_call *call); /* GET or HEAD */
 
+/* The CloudWatch agent's pages: a socket in its spool's directory; where that cannot be written (a read-only root
+ * without a volume) in the container's shared memory, so that a health check does not end a task that works. */
+#define SERVICE_AGENT_DIRECTORY "/var/lib/leadline/cloudwatch-agent"
+#define SERVICE_AGENT_SOCKET    "web.sock"
+#define SERVICE_AGENT_FALLBACK  "/dev/shm/leadline-cloudwatch-agent.sock"
+
 /* An address that must be had fails; another one is a convenience, and what is wrong with it a warning. */
 enum err service_listen(struct loop *loop, struct log *log, struct str address, bool must,
                         void (*on_request)(void *ctx, struct http_call *call), void *ctx, struct http_server **out,
