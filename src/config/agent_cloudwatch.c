@@ -33,6 +33,8 @@ static uint64_t identity(const struct plan_cloudwatch *c)
     AUTO_BUF b = {0};
     buf_printf(&b, "%d\n%.*s\n%.*s\n%.*s\n", (int)c->kind, STR_ARGS(c->aws.region), STR_ARGS(c->aws.role_arn),
                STR_ARGS(c->aws.endpoint));
+    if (c->dual_stack)
+        buf_c(&b, "dual stack\n");
     return hash_bytes(buf_view(&b));
 }
 
