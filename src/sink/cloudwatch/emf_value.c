@@ -87,6 +87,12 @@ static enum delta_outcome counter_next(const struct emf_run *r, const struct emf
     return DELTA_EMIT;
 }
 
+/* The difference of two finite values may be none. */
+static enum delta_outcome counter_finite(enum delta_outcome o, double delta)
+{
+    return LIKELY(o != DELTA_EMIT || isfinite(delta)) ? o : DELTA_NOT_FINITE;
+}
+
 /* ---- histograms -------------------------------------------------------------------------------------------------- */
 
 /* What became of the parts together. */
@@ -98,11 +104,12 @@ struct parts {
 static void join_part(struct emf_run *r, const struct emf_target *t, const struct emf_bucket *p, int64_t ts_ms,
                       struct parts *parts)
 {
-    double delta;
+    double delta = 0;
 
     if (p->at == EMF_NONE)
         return;
     enum delta_outcome o = counter_next(r, t, p->at, p->counter, ts_ms, &delta);
+    o = counter_finite(o, delta);
     if (o > parts->outcome)
         parts->outcome = o;
     struct delta_before before = before_of(r, t, p->counter);
@@ -117,15 +124,23 @@ static double part_delta(const struct emf_run *r, const struct emf_target *t, co
     return again || !before.known ? value : value - before.value;
 }
 
+/* The last finite bound in front of bucket i, or 0. */
+static double finite_below(const struct emf_histogram *h, uint32_t i)
+{
+    while (i > 0 && !isfinite(h->buckets[i - 1].bound))
+        i--;
+    return i > 0 ? h->buckets[i - 1].bound : 0;
+}
+
 static double middle(const struct emf_histogram *h, uint32_t i)
 {
     double bound = h->buckets[i].bound;
 
-    if (isinf(bound) && bound > 0)
-        return i ? h->buckets[i - 1].bound : 0;
+    if (!isfinite(bound))
+        return bound > 0 ? finite_below(h, i) : 0;
     if (i == 0)
-        return bound > 0 ? bound / 2 : isfinite(bound) ? bound : 0;
-    return isfinite(h->buckets[i - 1].bound) ? h->buckets[i - 1].bound + (bound - h->buckets[i - 1].bound) / 2 : bound;
+        return bound > 0 ? bound / 2 : bound;
+    return isfinite(h->buckets[i - 1].bound) ? h->buckets[i - 1].bound / 2 + bound / 2 : bound;
 }
 
 static void put_double(struct emf *e, double v)
@@ -197,7 +212,8 @@ static void cut_chunks(struct emf *e, uint32_t first, uint32_t n, double sum, do
     }
 }
 
-static void tell_buckets(struct emf_run *r, const struct emf_target *t, const struct emf_histogram *h, bool again,
+/* False: its sum is beyond any number. */
+static bool tell_buckets(struct emf_run *r, const struct emf_target *t, const struct emf_histogram *h, bool again,
                          struct emf_result *result)
 {
     struct emf *e = r->e;
@@ -222,9 +238,12 @@ static void tell_buckets(struct emf_run *r, const struct emf_target *t, const st
         for (uint32_t i = 0; i < n; i++)
             sum += e->numbers[first + i] * e->numbers[first + n + i];
     }
+    if (!isfinite(sum))
+        return false;
     result->chunk = (uint32_t)e->n_chunks;
     cut_chunks(e, first, n, sum, all);
     result->n_chunks = (uint32_t)e->n_chunks - result->chunk;
+    return true;
 }
 
 static void each_part(struct emf_run *r, struct emf_out *out, const struct emf_target *t, const struct emf_histogram *h,
@@ -253,9 +272,9 @@ static void buckets_next(struct emf_run *r, struct emf_out *out, const struct em
         join_part(r, t, &h->buckets[i], ts_ms, &parts);
     join_part(r, t, &h->sum, ts_ms, &parts);
     join_part(r, t, &h->count, ts_ms, &parts);
-    if (parts.outcome == DELTA_EMIT)
-        tell_buckets(r, t, h, parts.again, result);
-    else
+    if (parts.outcome == DELTA_EMIT && !tell_buckets(r, t, h, parts.again, result))
+        parts.outcome = DELTA_NOT_FINITE;
+    if (parts.outcome != DELTA_EMIT)
         result->reason = reason_of(parts.outcome);
     result->present = parts.outcome == DELTA_EMIT;
     if (parts.outcome == DELTA_EMIT || parts.outcome == DELTA_NO_BASELINE)
@@ -294,6 +313,7 @@ void emf_value_next(struct emf_run *r, struct emf_out *out, const struct emf_tar
         return;
     }
     enum delta_outcome o = counter_next(r, target, v->at, v->counter, ts_ms, &result->value);
+    o = counter_finite(o, result->value);
     result->present = o == DELTA_EMIT;
     if (LIKELY(result->present)) {
         keep_fold(r, target, v->counter, sample, ts_ms);

@@ -283,6 +283,25 @@ static void histograms_as_buckets(void **state)
     assert_int_equal(w.c.lanes[0]->delivered, 18);
 }
 
+/* Found by the fuzzer: no event has a number that JSON has not. */
+static void infinite_bounds_and_differences(void **state)
+{
+    (void)state;
+    w.emf.histograms = EMF_HISTOGRAMS_BUCKETS;
+    start();
+    for (int i = 0; i < 2; i++) {
+        char page[200];
+        snprintf(page, sizeof(page), "# TYPE h histogram\nh_bucket{le=\"-Inf\"} %d\nh_bucket{le=\"+Inf\"} %d\n", i,
+                 i * 3);
+        world_scrape(&w, web, page);
+    }
+    assert_has("\"h\":{\"Values\":[0,0],\"Counts\":[1,2],\"Max\":0,\"Min\":0,\"Count\":3,\"Sum\":0}}");
+    scrape_c(-1.7e308);
+    scrape_c(1.7e308);
+    assert_nothing();
+    assert_int_equal(world_dropped(&w, DROP_NOT_FINITE), 1);
+}
+
 static void many_buckets_are_several_events(void **state)
 {
     (void)state;
@@ -394,6 +413,7 @@ int main(void)
         TEST(nor_is_it_told_unasked),
         TEST(histograms_as_sum_and_count),
         TEST(histograms_as_buckets),
+        TEST(infinite_bounds_and_differences),
         TEST(many_buckets_are_several_events),
         TEST(values_of_equal_dimensions_are_one_datum),
         TEST(data_carry_their_state),
