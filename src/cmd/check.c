@@ -1,8 +1,7 @@
 /* check: `leadline check FILE` prints the compiled plan, or every error of the file; `leadline check config FILE...` is
  * promtool's form and speaks its words. Other first words are commands of their own: the table at the end.
  *
- * FILE is prometheus.yml, or the CloudWatch agent's JSON or a directory of such (check_agent.c): what it is shows in
- * it.
+ * FILE is prometheus.yml, or the CloudWatch agent's JSON or a directory of such (check_agent.c), as its text tells.
  *
  *   standard output   the plan (ours), `Checking` and `SUCCESS` lines (promtool's)
  *   standard error    errors, one a line, as file:line:column: text
@@ -26,9 +25,8 @@ static const struct flag_spec specs[] = {
     {"syntax-only", FLAG_BOOL, FLAG_USED, "false", NULL, "Do not look at the files that the configuration names.", 0,
      false},
     {"trial", FLAG_BOOL, FLAG_USED, "false", NULL,
-     "Of the CloudWatch agent's file: try one cycle. This asks AWS for targets and scrapes each of them once; nothing "
-     "is "
-     "delivered and nothing written. Tells what each metric_declaration makes of it.",
+     "Of the CloudWatch agent's file: try one cycle. This asks AWS for targets and scrapes each of them once; it "
+     "delivers nothing and writes nothing. Tells what each metric_declaration makes of what came.",
      0, false},
     {"timeout", FLAG_DURATION, FLAG_USED, "30s", NULL, "How long the trial may take.", 0, false},
     {"cluster", FLAG_TEXT, FLAG_USED, NULL, NULL,

@@ -116,8 +116,6 @@ bool check_agent(const struct flags *f, const char *path)
 
     if (!plan) {
         fprintf(stderr, "%s: %u error%s\n", path, n_errors, n_errors == 1 ? "" : "s");
-        if (!o.cluster.n || !o.region.n)
-            fprintf(stderr, "note: outside of a task, --cluster and --region say which one the file is for\n");
         return false;
     }
     plan_print(plan, &text);

@@ -1,6 +1,7 @@
 /* check_plan: see the header. Which dialect a file is in shows in its first level:
  *
- *   {"agent": ..., "logs": ..., "metrics": ...}      a JSON mapping with one of these keys: the CloudWatch agent's
+ *   {"agent": ..., "logs": ..., "metrics": ...}      a JSON mapping with one of these keys: the CloudWatch agent's;
+ *                                                    one that is broken too, so that what is wrong with it is said
  *   a directory                                      the same, as the agent takes one
  *   anything else                                    prometheus.yml (which may be JSON too: YAML is a superset)
  */
@@ -20,9 +21,30 @@
 
 enum { MAX_FILE = 64 << 20 };
 
+static const char *const sections[] = {"agent", "logs", "metrics", "traces", "opentelemetry"};
+
+static bool has_section(const struct node *root)
+{
+    for (size_t i = 0; root->kind == NODE_MAPPING && i < COUNT_OF(sections); i++)
+        if (node_find(root, sections[i]))
+            return true;
+    return false;
+}
+
+/* What a broken text was meant to be. */
+static bool names_section(struct str text)
+{
+    for (size_t i = 0; i < COUNT_OF(sections); i++) {
+        char quoted[32];
+        int n = snprintf(quoted, sizeof(quoted), "\"%s\"", sections[i]);
+        if (str_contains(text, str_from(quoted, (size_t)n)))
+            return !str_contains(text, STR("scrape_configs"));
+    }
+    return false;
+}
+
 bool check_plan_is_agents(const char *path)
 {
-    static const char *const sections[] = {"agent", "logs", "metrics", "traces"};
     struct arena a = {0};
     struct stat st;
     AUTO_BUF text = {0};
@@ -31,10 +53,12 @@ bool check_plan_is_agents(const char *path)
 
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return true;
-    if (file_read(path, MAX_FILE, &text, NULL) == OK && str_starts(str_trim(buf_view(&text)), STR("{")) &&
-        tree_parse_json(buf_view(&text), path, &a, &root, NULL) == OK && root && root->kind == NODE_MAPPING)
-        for (size_t i = 0; i < COUNT_OF(sections); i++)
-            found = found || node_find(root, sections[i]);
+    if (file_read(path, MAX_FILE, &text, NULL))
+        return false;
+    struct str s = str_trim(buf_view(&text));
+    if (str_starts(s, STR("{")) || str_starts(s, STR("//")) || str_starts(s, STR("/*")))
+        found = tree_parse_json(buf_view(&text), path, &a, &root, NULL) == OK && root ? has_section(root)
+                                                                                      : names_section(s);
     arena_release(&a);
     return found;
 }
@@ -85,6 +109,18 @@ static enum err load_agents(const char *path, const struct check_plan_options *o
     return config_parse_agent(sources, n, &options, plan, &debug, errors, d);
 }
 
+/* Errors that the task's cluster or region would do away with. */
+static bool wants_task(const struct config_errors *errors)
+{
+    for (uint32_t i = 0; i < errors->n; i++) {
+        struct str text = str_c(errors->v[i].text);
+        if (str_contains(text, STR("ClusterName is not defined")) || str_contains(text, STR("log group name")) ||
+            str_contains(text, STR("region")))
+            return true;
+    }
+    return false;
+}
+
 struct plan *check_plan_load(const char *path, const struct check_plan_options *o)
 {
     struct arena a = {0};
@@ -104,6 +140,8 @@ struct plan *check_plan_load(const char *path, const struct check_plan_options *
         diag_format(&d, text, sizeof(text));
         fprintf(stderr, "%s\n", text);
     }
+    if (err && (!o->cluster.n || !o->region.n) && wants_task(&errors))
+        fprintf(stderr, "note: outside of a task, --cluster and --region say which one the file is for\n");
     if (o->n_errors)
         *o->n_errors = !err ? 0 : errors.n ? errors.n : 1;
     arena_release(&a);

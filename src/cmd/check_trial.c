@@ -284,9 +284,11 @@ static void print_survey(const struct trial_survey *s, struct buf *out)
 
     buf_printf(out, "%.*s: namespace %.*s\n", STR_ARGS(s->config->name), STR_ARGS(s->config->emf->name_space));
     print_declarations(r, out);
-    if (r->samples == 0)
+    if (r->samples == 0) {
         buf_c(out, "warning: no sample came: nothing can be said of declarations\n");
-    for (uint32_t i = 0; r->samples && i < r->n_declarations; i++)
+        return;
+    }
+    for (uint32_t i = 0; i < r->n_declarations; i++)
         print_near_misses(&r->declarations[i], s->config->emf, out);
     print_sums(s, out);
 }
@@ -318,6 +320,7 @@ bool check_trial(struct plan *plan, uint32_t timeout_ms)
         print_survey(&f.surveys[i], &out);
     print_rest(plan, &f, &out);
     fwrite(out.p, 1, out.n, stdout);
+    fflush(stdout);
     bool good = f.n_failed + f.n_discoveries_failed == 0;
     arena_release(&a);
     return good;

@@ -140,8 +140,9 @@ static void read_set(struct agent_reader *a, const struct node *n, struct plan_e
     set->line = n->line;
     set->column = n->col;
     if (set->n > MAX_DIMENSIONS && a->o->strict) {
-        reader_error(&a->r, n, ERR_LIMIT, "dimensions: a set of %u names; CloudWatch takes at most %d, and the set "
-                     "would be dropped", set->n, MAX_DIMENSIONS);
+        reader_error(&a->r, n, ERR_LIMIT,
+                     "dimensions: a set of %u names; CloudWatch takes at most %d, and the set would be dropped", set->n,
+                     MAX_DIMENSIONS);
         return;
     }
     if (set->n > MAX_DIMENSIONS) {
