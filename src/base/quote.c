@@ -64,11 +64,28 @@ void buf_quote(struct buf *b, struct str s)
     buf_char(b, '"');
 }
 
+/* How many bytes from i on need no thought: most strings are nothing else. */
+static size_t plain_run(struct str s, size_t i)
+{
+    size_t from = i;
+
+    while (i < s.n && (signed char)s.p[i] >= ' ' && s.p[i] != '"' &&
+           s.p[i] != '\\') /* from 0x80 on they are negative */
+        i++;
+    return i - from;
+}
+
 void buf_quote_json(struct buf *b, struct str s)
 {
     buf_char(b, '"');
     for (size_t i = 0; i < s.n;) {
         uint32_t r = 0;
+        size_t plain = plain_run(s, i);
+        if (plain > 0) {
+            buf_append(b, s.p + i, plain);
+            i += plain;
+            continue;
+        }
         size_t len = quote_rune(s, i, &r);
         if (len == 0 || r == 0xfffd) /* what is no UTF-8 reads back as the latter: one way to write both */
             buf_c(b, "\\ufffd");

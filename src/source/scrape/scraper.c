@@ -269,9 +269,13 @@ static void fail(struct scraped *t, struct str text, int64_t ts_ms)
     finish(t, &o, ts_ms, t->last_start_ns);
 }
 
-/* Only remote write 2.0 carries start timestamps, and each costs. */
+/* Only remote write 2.0 carries start timestamps, and events that tell first values look at them; each costs. */
 static bool wants_starts(const struct plan *plan)
 {
+    for (uint32_t i = 0; i < plan->n_cloudwatch; i++) {
+        if (plan->cloudwatch[i].emf && plan->cloudwatch[i].emf->first_values)
+            return true;
+    }
     for (uint32_t i = 0; i < plan->n_remote_writes; i++) {
         if (plan->remote_writes[i].message == REMOTE_WRITE_2)
             return true;
