@@ -1,8 +1,8 @@
 /* emf: scrapes become performance log events (embedded metric format), or data of PutMetricData.
  *
  * A thousand scrapes of one image say the same but for the values and who is speaking. So what a page is as events is
- * worked out once, as a *layout*, and shared by all scopes that are alike (a *class*: label names, the values that
- * declarations read, whether values can be dimensions):
+ * worked out once, as a *layout*, and shared by all scopes that are alike (a *class*: label names, which
+ * declarations match, whether values can be dimensions):
  *
  *   scope form   "ClusterName":"c1","TaskId":"abc",                                        its labels, once
  *   layout       ids 17 18 19 ..   blocks 3 9 ..        what it was made of: compared before it is used
@@ -26,8 +26,9 @@
  *   emf_form.c     scopes, classes, places, bindings
  *   emf_value.c    differences, histograms, first values; emf_print.c, emf_data.c what is told; emf_cap.c how many
  *
- * Layouts that nobody is bound to go after two rounds of batches, and at once when an id of theirs is swept: the number
- * may come back as another metric. Nothing is allocated for a sample. One thread, that of the lanes.
+ * Layouts that nobody is bound to go after two rounds of batches or when there are many of them, and at once when an id
+ * of theirs is swept: the number may come back as another metric. Nothing is allocated for a sample. One thread, that
+ * of the lanes.
  */
 #include <stdlib.h>
 
@@ -37,11 +38,10 @@
 
 enum {
     ROUND_BATCHES = 1024,
-    KNOWN = 1, /* e->known */
+    IDLE_SAMPLES = 32768, /* some 6 MiB of layouts */
+    KNOWN = 1,            /* e->known */
     SWEPT = 2,
 };
-
-#define FIRST_VALUES_KEEP_MS (24 * 3600000LL) /* how long a series is remembered that went away */
 
 /* ---- layouts ----------------------------------------------------------------------------------------------------- */
 
@@ -60,7 +60,7 @@ static bool same_sequence(const struct emf_layout *l, const struct batch *b, con
 
 struct layout_key {
     const struct emf *e;
-    const struct emf_class *class;
+    const struct emf_form *form;
     const struct batch *b;
     const struct sample *samples;
     uint32_t n;
@@ -71,7 +71,8 @@ static bool same_layout(const void *ctx, uint32_t index)
     const struct layout_key *k = ctx;
     const struct emf_layout *l = k->e->layouts[index];
 
-    return l->class == k->class && same_sequence(l, k->b, k->samples, k->n);
+    return l->class == k->form->class && (!l->mixed || str_eq(l->reads, k->form->reads)) &&
+           same_sequence(l, k->b, k->samples, k->n);
 }
 
 static uint64_t hash_sequence(struct emf *e, const struct layout_key *k)
@@ -83,7 +84,7 @@ static uint64_t hash_sequence(struct emf *e, const struct layout_key *k)
         e->picked[i] = k->samples[i].metric;
     for (uint32_t i = 0; i < k->b->n_blocks; i++)
         e->picked[k->n + i] = k->b->blocks[i].metric;
-    return hash_bytes_seed(str_from((const char *)e->picked, n * sizeof(*e->picked)), k->class->hash);
+    return hash_bytes_seed(str_from((const char *)e->picked, n * sizeof(*e->picked)), k->form->class->hash);
 }
 
 static void mark_known(struct emf *e, const uint32_t *ids, uint32_t n)
@@ -108,6 +109,7 @@ static struct emf_layout *add_layout(struct emf *e, struct emf_layout *l, uint64
     mark_known(e, l->blocks, l->n_blocks);
     l->hash = hash;
     e->layouts = mem_grow(e->layouts, &e->cap_layouts, e->n_layouts + 1, sizeof(struct emf_layout *));
+    e->idle += l->n_ids;
     e->layouts[e->n_layouts] = l;
     map_add(&e->by_layout, hash, (uint32_t)e->n_layouts++);
     return l;
@@ -120,7 +122,7 @@ static struct emf_layout *layout_of(struct emf *e, const struct emf_form *f, con
         if (f->bindings[i].layout && same_sequence(f->bindings[i].layout, b, samples, n))
             return f->bindings[i].layout;
     }
-    struct layout_key key = {e, f->class, b, samples, n};
+    struct layout_key key = {e, f, b, samples, n};
     uint64_t hash = hash_sequence(e, &key);
     uint32_t at = map_find(&e->by_layout, hash, same_layout, &key);
     return at != MAP_NONE ? e->layouts[at] : add_layout(e, emf_layout_make(e, f, b, samples, n), hash);
@@ -138,6 +140,7 @@ static void drop_layout(struct emf *e, uint32_t at)
         e->layouts[at] = e->layouts[last];
         CHECK(map_replace(&e->by_layout, e->layouts[at]->hash, last, at));
     }
+    e->idle -= l->n_ids;
     emf_class_unref(e, l->class);
     emf_layout_free(l);
 }
@@ -177,7 +180,7 @@ static void drop_dead_layouts(struct emf *e)
     for (struct emf_form *f = e->forms; f; f = f->next) {
         for (size_t i = 0; i < COUNT_OF(f->bindings); i++) {
             if (f->bindings[i].layout && f->bindings[i].layout->dead)
-                emf_binding_release(&f->bindings[i]);
+                emf_binding_release(e, &f->bindings[i]);
         }
     }
     for (size_t i = e->n_layouts; i-- > 0;) {
@@ -191,19 +194,24 @@ static void drop_dead_layouts(struct emf *e)
     e->swept = false;
 }
 
+static void drop_idle_layouts(struct emf *e, uint64_t used_before)
+{
+    for (size_t i = e->n_layouts; i-- > 0;) {
+        if (e->layouts[i]->refs == 0 && e->layouts[i]->used < used_before)
+            drop_layout(e, (uint32_t)i);
+    }
+}
+
 static void prepare(struct emf *e, const struct batch *b)
 {
     if (UNLIKELY(e->swept))
         drop_dead_layouts(e);
     if (UNLIKELY(!e->since_ms))
         e->since_ms = b->ts_ms;
-    if (++e->batches % ROUND_BATCHES != 0)
-        return;
-    e->round++;
-    for (size_t i = e->n_layouts; i-- > 0;) {
-        if (e->layouts[i]->refs == 0 && e->layouts[i]->used + 1 < e->round)
-            drop_layout(e, (uint32_t)i);
-    }
+    if (UNLIKELY(e->idle > IDLE_SAMPLES)) /* pages that are others at each scrape */
+        drop_idle_layouts(e, UINT64_MAX);
+    if (++e->batches % ROUND_BATCHES == 0)
+        drop_idle_layouts(e, e->round++);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
@@ -438,8 +446,8 @@ static void compact(struct emf_run *r)
 
     if (r->b->ts_ms < f->next_compact_ms)
         return;
-    if (r->e->emf->first_values && keep_ms < FIRST_VALUES_KEEP_MS)
-        keep_ms = FIRST_VALUES_KEEP_MS;
+    if (r->e->emf->first_values && keep_ms < EMF_FIRST_VALUES_KEEP_MS)
+        keep_ms = EMF_FIRST_VALUES_KEEP_MS;
     for (uint32_t i = 0; i < f->n_targets; i++) {
         if (f->next_compact_ms && f->targets[i].block && fold_block_compact(f->targets[i].block, r->b->ts_ms - keep_ms))
             f->epoch++;

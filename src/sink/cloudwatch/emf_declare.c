@@ -24,6 +24,7 @@ struct emf_declare {
     const struct plan_emf *emf;
     struct arena *scratch;
     uint32_t n, words;
+    bool mixed;
     uint64_t *matched; /* by declaration, for the labels given last */
     struct name_answer *names;
     size_t n_names, cap_names;
@@ -83,15 +84,20 @@ bool emf_visible_has(const struct emf_visible *v, struct str name)
 
 /* ---- declarations ------------------------------------------------------------------------------------------------ */
 
+uint32_t emf_declarations(const struct emf *e)
+{
+    bool asked = !e->emf->no_directives || e->emf->drop_unselected || e->config->kind == CLOUDWATCH_METRICS;
+
+    return asked ? e->emf->n_declarations : 0;
+}
+
 struct emf_declare *emf_declare_new(struct emf *e, struct arena *scratch)
 {
     struct emf_declare *d = ARENA_NEW(scratch, struct emf_declare);
-    bool asked = !e->emf->no_directives || e->emf->drop_unselected || e->config->kind == CLOUDWATCH_METRICS;
-
     d->e = e;
     d->emf = e->emf;
     d->scratch = scratch;
-    d->n = asked ? e->emf->n_declarations : 0;
+    d->n = emf_declarations(e);
     d->words = (d->n + 63) / 64;
     d->matched = ARENA_ARRAY(scratch, uint64_t, d->words + 1);
     d->mask = 63;
@@ -102,6 +108,27 @@ struct emf_declare *emf_declare_new(struct emf *e, struct arena *scratch)
 uint32_t emf_declare_words(const struct emf_declare *d)
 {
     return d->words;
+}
+
+bool emf_declare_mixed(const struct emf_declare *d)
+{
+    return d->mixed;
+}
+
+/* Some of what it reads is the scope's, whose values its class does not tell, and some is not. */
+static bool is_mixed(const struct plan_emf_declaration *declaration, const struct emf_visible *v)
+{
+    bool own = false, scope = false;
+
+    for (uint32_t i = 0; i < declaration->n_source_labels; i++) {
+        struct str name = declaration->source_labels[i];
+        const struct label *below = find_label(v->form->labels, v->form->n, name);
+        if (find_label(v->own.v, v->own.n, name) || (below && is_hidden(v, (uint32_t)(below - v->form->labels))))
+            own = true;
+        else if (below)
+            scope = true;
+    }
+    return own && scope;
 }
 
 bool emf_declare_matches(const struct plan_emf_declaration *declaration, const struct emf_visible *v,
@@ -126,6 +153,7 @@ void emf_declare_labels(struct emf_declare *d, const struct emf_visible *v)
     for (uint32_t i = 0; i < d->n; i++) {
         if (emf_declare_matches(&d->emf->declarations[i], v, &joined))
             d->matched[i / 64] |= 1ULL << i % 64;
+        d->mixed = d->mixed || is_mixed(&d->emf->declarations[i], v);
     }
 }
 

@@ -5,10 +5,14 @@
  *             its class, its place, the block of its counters' values
  *   binding   layout beside scope: each counter's number in the block, 4 bytes; which event goes to which place
  *
- * A class is what a layout may depend on of a scope: the names of its labels, the values of those that declarations
- * read (source_labels), and as what a dimension each value is. A hundred containers of one image are one class.
+ * A class is what a layout may depend on of a scope: the names of its labels, as what a dimension each value is, and
+ * which declarations' label matchers find something in it. A hundred containers of one image are one class.
  *
- *   class key = { name 00 added check [ value ] 00 } ...
+ *   class key = { name 00 added check } ... { matches }
+ *
+ * The values that declarations read (source_labels) are not in it: an instance would make a class of each target. They
+ * matter beyond the matches only where a metric's own labels stand over some, not all, source labels of a declaration
+ * (emf_declare.c); such a layout is `mixed`, and for scopes with equal `reads`.
  *
  * Two bindings are kept, since a failed scrape comes with a sequence of its own. A block is found by a hash of the
  * scope's labels and, for events that go elsewhere because their metric's own labels say so, of that place too. Series
@@ -95,15 +99,30 @@ static void make_text(struct emf_form *f)
 
 /* ---- classes ----------------------------------------------------------------------------------------------------- */
 
-static bool is_read(const struct plan_emf *p, struct str name)
+static void put_matches(const struct emf_form *f, struct buf *key)
 {
-    for (uint32_t i = 0; i < p->n_declarations; i++) {
-        for (uint32_t k = 0; k < p->declarations[i].n_source_labels; k++) {
-            if (str_eq(p->declarations[i].source_labels[k], name))
-                return true;
+    const struct emf_visible v = {.form = f};
+    AUTO_BUF joined = {0};
+
+    for (uint32_t i = 0; i < emf_declarations(f->e); i++)
+        buf_char(key, emf_declare_matches(&f->e->emf->declarations[i], &v, &joined) ? '1' : '0');
+}
+
+/* What declarations with several source labels read of the scope. */
+static void make_reads(struct emf_form *f)
+{
+    const struct emf_visible v = {.form = f};
+    AUTO_BUF text = {0};
+
+    for (uint32_t i = 0; i < emf_declarations(f->e); i++) {
+        const struct plan_emf_declaration *d = &f->e->emf->declarations[i];
+        for (uint32_t k = 0; k < d->n_source_labels && d->n_source_labels > 1; k++) {
+            struct str value = emf_visible_get(&v, d->source_labels[k]);
+            buf_printf(&text, "%zu:", value.n);
+            buf_str(&text, value);
         }
     }
-    return false;
+    f->reads = str_dup(&f->arena, buf_view(&text));
 }
 
 struct class_key {
@@ -129,10 +148,8 @@ static struct emf_class *class_of(struct emf_form *f)
         buf_char(&key, '\0');
         buf_char(&key, (char)('0' + f->added[i]));
         buf_char(&key, (char)('0' + (int)emf_dimension_check(l.value)));
-        if (is_read(e->emf, l.name))
-            buf_str(&key, l.value);
-        buf_char(&key, '\0');
     }
+    put_matches(f, &key);
     buf_c(&key, "");
     uint64_t hash = hash_bytes(buf_view(&key));
     uint32_t at = map_find(&e->by_class, hash, same_class, &(struct class_key){e, buf_view(&key)});
@@ -295,6 +312,7 @@ static void make(struct emf_form *f)
 {
     make_labels(f);
     make_text(f);
+    make_reads(f);
     f->class = class_of(f);
     struct emf_visible v = {.form = f};
     struct cw_place place = place_of(f->e, &v);
@@ -329,11 +347,12 @@ struct emf_form *emf_form_get(struct emf *e, struct scope *s)
     return f;
 }
 
-void emf_binding_release(struct emf_binding *b)
+void emf_binding_release(struct emf *e, struct emf_binding *b)
 {
     if (!b->layout)
         return;
-    b->layout->refs--;
+    if (--b->layout->refs == 0)
+        e->idle += b->layout->n_ids;
     free(b->series);
     free(b->targets);
     free(b->capped);
@@ -349,7 +368,7 @@ void emf_form_reset(struct emf_form *f)
     if (!f->made)
         return;
     for (size_t i = 0; i < COUNT_OF(f->bindings); i++)
-        emf_binding_release(&f->bindings[i]);
+        emf_binding_release(f->e, &f->bindings[i]);
     emf_class_unref(f->e, f->class);
     f->class = NULL;
     arena_reset(&f->arena);
@@ -357,15 +376,30 @@ void emf_form_reset(struct emf_form *f)
     f->made = false;
 }
 
+/* Until when what counters were is of use: as long as a difference reaches. Where first values are told, what was told
+ * may not be taken for new when discovery finds the target again. */
+static int64_t keep_until_ms(const struct emf_form *f)
+{
+    int64_t keep_ms = delta_gap_ms(f->interval_ms), last_ms = f->last_ms;
+    const struct fold_block *own = f->n_targets ? f->targets[0].block : NULL;
+
+    if (!last_ms && own) /* it has not answered since the start */
+        last_ms = fold_block_last_ms(own);
+    if (f->e->emf->first_values && keep_ms < EMF_FIRST_VALUES_KEEP_MS)
+        keep_ms = EMF_FIRST_VALUES_KEEP_MS;
+    return last_ms + keep_ms;
+}
+
 void emf_form_free(void *ctx, void *form)
 {
     struct emf *e = ctx;
     struct emf_form *f = form;
+    int64_t until_ms = keep_until_ms(f);
 
     emf_form_reset(f);
     for (size_t i = 0; i < f->n_targets; i++) {
         if (f->targets[i].block)
-            fold_block_forget(f->targets[i].block, f->last_ms + delta_gap_ms(f->interval_ms));
+            fold_block_forget(f->targets[i].block, until_ms);
         free_place(f->targets[i].place);
     }
     free(f->targets);
@@ -447,11 +481,12 @@ static struct emf_binding *binding_of(struct emf_form *f, struct emf_layout *l)
         f->bindings[1] = other;
         return &f->bindings[0];
     }
-    emf_binding_release(&f->bindings[1]);
+    emf_binding_release(f->e, &f->bindings[1]);
     f->bindings[1] = f->bindings[0];
     struct emf_binding *b = &f->bindings[0];
     *b = (struct emf_binding){.layout = l, .epoch = f->epoch - 1};
-    l->refs++;
+    if (l->refs++ == 0)
+        f->e->idle -= l->n_ids;
     b->series = mem_zalloc(l->n_counters * sizeof(*b->series) + 1);
     bind_targets(f, b);
     bind_caps(f, b);

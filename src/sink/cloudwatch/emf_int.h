@@ -15,6 +15,8 @@
 #include "sink/cloudwatch/lanes_int.h"
 
 #define EMF_NONE UINT32_MAX
+/* With first values: how long a series, or a target, is remembered that went away. */
+#define EMF_FIRST_VALUES_KEEP_MS (24 * INT64_C(3600000))
 
 enum {
     EMF_DEFINITIONS_MAX = 100, /* metric definitions of an event (EMF specification) */
@@ -112,7 +114,9 @@ struct emf_layout {
     uint32_t left_out;                 /* labels and metrics that EMF cannot carry */
     uint32_t start_at;                 /* process_start_time_seconds, or EMF_NONE */
     bool own_places, repeats;
-    bool dead; /* one of its ids was swept */
+    bool mixed;       /* it depends on more of the scope than its class: */
+    struct str reads; /* emf_form.reads; in the arena */
+    bool dead;        /* one of its ids was swept */
     struct arena arena;
 };
 
@@ -155,6 +159,7 @@ struct emf_form {
     uint32_t n;
     uint32_t *offsets; /* n + 1, in text */
     const char *text;  /* `"name":"value",` */
+    struct str reads;  /* of the labels that declarations with several source labels read */
     uint32_t left_out;
     struct emf_binding bindings[2]; /* the last one used first */
     struct emf_target *targets;     /* [0]: the scope's own place */
@@ -246,7 +251,7 @@ struct emf {
     struct emf_layout **layouts;
     size_t n_layouts, cap_layouts;
     struct map by_layout;
-    size_t layout_bytes;
+    size_t idle; /* samples of the layouts that nobody is bound to */
 
     uint8_t *known; /* by metric id: 1 a layout has it, 2 and it was swept */
     size_t n_known;
@@ -339,6 +344,10 @@ void emf_declare_labels(struct emf_declare *d, const struct emf_visible *v);
 /* The declarations that select this metric there, as bits; NULL: none. Valid as long as the scratch arena. */
 const uint64_t *emf_declare_metric(struct emf_declare *d, struct str name);
 uint32_t emf_declare_words(const struct emf_declare *d);
+/* A label matcher was searched in values of which some are the scope's and others stand over the scope's. */
+bool emf_declare_mixed(const struct emf_declare *d);
+/* How many declarations are asked at all. */
+uint32_t emf_declarations(const struct emf *e);
 /* Their dimension sets, those that are possible with the labels given last. */
 void emf_declare_sets(struct emf_declare *d, const struct emf_visible *v, const uint64_t *bits, struct arena *a,
                       struct emf_directive *out);
@@ -359,7 +368,7 @@ void emf_form_free(void *ctx, void *form); /* of the scopes' slot */
 void emf_form_reset(struct emf_form *f);
 /* The binding to this layout, made when there is none, with blocks and series numbers that hold. */
 struct emf_binding *emf_form_bind(struct emf_form *f, struct emf_layout *l);
-void emf_binding_release(struct emf_binding *b);
+void emf_binding_release(struct emf *e, struct emf_binding *b);
 bool emf_is_place_label(const struct emf *e, struct str name);
 /* A label that no event can have, since its name is EMF's or ours. */
 bool emf_is_reserved(struct str name);

@@ -738,6 +738,9 @@ struct emf_layout *emf_layout_make(struct emf *e, const struct emf_form *form, c
     b.l->histograms = ARENA_ARRAY(&b.l->arena, struct emf_histogram, b.n_drafts);
     for (size_t i = 0; i < b.n_groups; i++)
         finish_group(&b, &b.groups[i]);
+    b.l->mixed = emf_declare_mixed(b.declare);
+    if (b.l->mixed)
+        b.l->reads = str_dup(&b.l->arena, form->reads);
     keep_all(&b);
     release(&b);
     return b.l;

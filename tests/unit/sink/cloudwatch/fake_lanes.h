@@ -139,6 +139,7 @@ struct fold_block *fold_state_block(struct fold_state *f, uint64_t key, uint32_t
         if (b->lane != lane)
             b->n = 0;
         b->lane = lane;
+        b->keep_until_ms = 0;
         return b;
     }
     struct fold_block *b = NEW(struct fold_block);
@@ -152,6 +153,18 @@ struct fold_block *fold_state_block(struct fold_state *f, uint64_t key, uint32_t
 void fold_block_forget(struct fold_block *b, int64_t keep_until_ms)
 {
     b->keep_until_ms = keep_until_ms;
+}
+
+/* What nobody writes to any more, and was kept until now. */
+static inline void fake_forget(struct cloudwatch *c, int64_t now_ms)
+{
+    for (size_t i = 0; i < c->folds.n; i++) {
+        struct fold_block *b = c->folds.v[i];
+        if (!b->keep_until_ms || b->keep_until_ms > now_ms)
+            continue;
+        b->n = 0;
+        b->last_ms = 0;
+    }
 }
 
 uint32_t fold_block_find(struct fold_block *b, uint64_t id)

@@ -96,6 +96,24 @@ static void counters_survive_a_restart(void **state)
     assert_has("\"c\":2}");
 }
 
+/* Started twice, and the target answered only before: its values are kept from when it did. */
+static void counters_survive_two_restarts(void **state)
+{
+    (void)state;
+    start();
+    scrape_c(10);
+    for (int i = 0; i < 2; i++) {
+        scope_unref(w.scopes, web);
+        emf_free(w.e);
+        assert_int_equal(w.c.folds.v[0]->keep_until_ms, 1700000000000 + 300000);
+        start();
+        world_scrape(&w, web, "");
+    }
+    fake_forget(&w.c, w.ts_ms);
+    scrape_c(12);
+    assert_has("\"c\":2}");
+}
+
 static void a_series_that_went_away_is_forgotten(void **state)
 {
     (void)state;
@@ -231,6 +249,31 @@ static void a_process_that_began_since_counts_from_0(void **state)
                  "# TYPE c counter\nc 9\n# TYPE process_start_time_seconds gauge\n"
                  "process_start_time_seconds 1600000000\n");
     assert_false(str_contains(world_text(&w, 2), STR("\"c\":9}")));
+    scope_unref(w.scopes, two);
+}
+
+/* Discovery loses a target for a while: what was told of it is not told again. */
+static void a_target_that_comes_back_is_not_new(void **state)
+{
+    char text[200];
+
+    (void)state;
+    w.emf.first_values = true;
+    start();
+    scrape_c(1);
+    struct scope *two = world_scope(&w, "job=new");
+    snprintf(text, sizeof(text),
+             "# TYPE c counter\nc 9\n# TYPE process_start_time_seconds gauge\n"
+             "process_start_time_seconds %lld\n",
+             (long long)(w.ts_ms - 1000) / 1000);
+    world_scrape(&w, two, text);
+    assert_true(str_contains(world_text(&w, 1), STR("\"c\":9}")));
+    scope_unref(w.scopes, two);
+    w.ts_ms += 3600 * 1000;
+    fake_forget(&w.c, w.ts_ms);
+    two = world_scope(&w, "job=new");
+    world_scrape(&w, two, text);
+    assert_false(str_contains(world_text(&w, 1), STR("\"c\":9}")));
     scope_unref(w.scopes, two);
 }
 
@@ -402,6 +445,7 @@ int main(void)
         TEST(counters_are_differences),
         TEST(a_gap_makes_a_new_baseline),
         TEST(counters_survive_a_restart),
+        TEST(counters_survive_two_restarts),
         TEST(a_series_that_went_away_is_forgotten),
         TEST(samples_with_a_time_are_events_of_that_time),
         TEST(an_equal_time_is_not_told_again),
@@ -410,6 +454,7 @@ int main(void)
         TEST(a_new_series_of_a_known_target_counts_from_0),
         TEST(but_not_after_an_update),
         TEST(a_process_that_began_since_counts_from_0),
+        TEST(a_target_that_comes_back_is_not_new),
         TEST(nor_is_it_told_unasked),
         TEST(histograms_as_sum_and_count),
         TEST(histograms_as_buckets),
