@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -84,6 +85,7 @@ static enum err load_agents(const char *path, const struct check_plan_options *o
 {
     struct config_agent_source *sources;
     struct own_task task = find_task(o, errors->arena);
+    char host[256] = "";
     struct config_agent_options options = {.cluster = task.cluster,
                                            .region = task.region,
                                            .task_arn = task.arn,
@@ -97,6 +99,8 @@ static enum err load_agents(const char *path, const struct check_plan_options *o
     uint32_t n;
     bool debug;
 
+    gethostname(host, sizeof(host) - 1);
+    options.host_name = str_c(host);
     cloudwatch_settings_read(NULL, &options.ours);
     enum err err = config_agent_files(path, errors->arena, &sources, &n, &odd, d);
 

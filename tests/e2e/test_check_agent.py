@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
-from agent import BINARY
+from agent import BINARY, until
 from aws import REGION, Emulator, environment
 from peers import Target
+from test_cloudwatch_program import Program
 
 PAGE = """# TYPE http_requests_total counter
 http_requests_total{code="200"} 5
@@ -384,3 +385,42 @@ def test_ecs_discovery_feeds_the_trial(tmp_path):
     assert "TRIAL: 1 target, 1 scraped, 0 failed; 0 of 2 discoveries failed" in out
     assert not result.exists() and target.served == 1
     assert failed[0] == 1 and "FAILED" in failed[1] and "discovery ecs" in " ".join(failed[1].split()), failed
+
+
+def test_the_program_then_says_the_same(tmp_path):
+    gauges = '# TYPE depth gauge\ndepth{at="bow"} 7\ndepth{at="stern"} 9\n# TYPE other gauge\nother 1\n'
+    targets = [Target(gauges), Target(gauges)]
+    yaml = jobs(tmp_path / "jobs.json", *targets, interval="1s")
+    content = agent(
+        yaml,
+        declaration(["job"], "^web$", [["job"], ["at", "instance"]], "^depth$"),
+        declaration(["job"], "^wbe$", [["job"]], "^depth$"),
+    )
+    content["logs"]["force_flush_interval"] = 1
+    status, out, err = check(write(tmp_path / "agent.json", content), "--trial", "--container=false")  # as it runs here
+    assert status == 0, out + err
+    assert [r[4] for r in rows(out)] == [1 + 4, 0]
+    told = re.search(r"a cycle: 6 series in (\d+) events, (\d+) bytes, of which (\d+) are", out)
+    events, all_bytes, undeclared = map(int, told.groups())
+    assert events == 6
+
+    e = Emulator(tmp_path)
+    p = Program(tmp_path / "program", content, None, e.url, ("AKIATEST", "secret"))
+    p.start()
+
+    def cycles():
+        return p.metrics().get("leadline_emf_events_total", 0) >= 4 * events
+
+    until(cycles, "four cycles")
+    m = p.metrics()
+    assert p.stop() == 0
+    e.close()
+    for t in targets:
+        t.close()
+    assert m['leadline_emf_unique_metrics{declaration="0"}'] == 5
+    assert m['leadline_emf_unique_metrics{declaration="1"}'] == 0
+    ran = m["leadline_emf_events_total"] / events  # scrapes of all targets; the last round may be half
+    declared, rest = m['leadline_emf_bytes_total{declared="true"}'], m['leadline_emf_bytes_total{declared="false"}']
+    overhead = 26  # of an event, as CloudWatch Logs counts it: here 4 that are declared and 2 that are not
+    assert declared == ran * (all_bytes - undeclared - 4 * overhead)
+    assert rest == ran * (undeclared - 2 * overhead)
