@@ -35,6 +35,14 @@ static void note(struct buf *out, const char *text)
     buf_printf(out, "note: %s\n", text);
 }
 
+static void note_types(struct buf *out, const struct plan_emf *e)
+{
+    if (e->histograms == EMF_HISTOGRAMS_NONE)
+        note(out, "histograms are dropped, as by the agent; LEADLINE_EMF_HISTOGRAMS=sum_count or buckets tells them");
+    if (!e->untyped_as_gauge)
+        note(out, "metrics without a type are dropped, as by the agent; LEADLINE_EMF_UNTYPED=gauge tells them");
+}
+
 static void note_events(struct buf *out, const struct plan_emf *e)
 {
     if (e->no_directives)
@@ -45,10 +53,6 @@ static void note_events(struct buf *out, const struct plan_emf *e)
     else if (!e->drop_unselected)
         note(out, "what no declaration selects becomes log events too, which are billed by the byte; "
                   "LEADLINE_EMF_UNSELECTED=drop leaves it out");
-    if (e->histograms == EMF_HISTOGRAMS_NONE)
-        note(out, "histograms are dropped, as by the agent; LEADLINE_EMF_HISTOGRAMS=sum_count or buckets tells them");
-    if (!e->untyped_as_gauge)
-        note(out, "metrics without a type are dropped, as by the agent; LEADLINE_EMF_UNTYPED=gauge tells them");
 }
 
 static void note_targets(struct buf *out, const struct plan *plan)
@@ -82,9 +86,15 @@ static void note_result_file(struct buf *out, const struct plan *plan)
 
 static void print_notes(struct buf *out, const struct plan *plan)
 {
-    for (uint32_t i = 0; i < plan->n_cloudwatch; i++)
+    const struct plan_emf *e = NULL;
+
+    for (uint32_t i = 0; i < plan->n_cloudwatch; i++) {
+        e = plan->cloudwatch[i].emf ? plan->cloudwatch[i].emf : e;
         if (plan->cloudwatch[i].emf && plan->cloudwatch[i].kind == CLOUDWATCH_LOGS)
             note_events(out, plan->cloudwatch[i].emf);
+    }
+    if (e)
+        note_types(out, e);
     note_targets(out, plan);
     note_result_file(out, plan);
 }

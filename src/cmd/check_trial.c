@@ -4,12 +4,13 @@
  *   TRIAL: 2 targets, 2 scraped, 0 failed
  *
  *   logs: namespace ECS/ContainerInsights/Prometheus
- *   LINE  DECLARATION       SERIES  SELECTED  TOLD  METRICS
- *   12    [job] =~ "^web$"  40      3         3     6
- *   19    [job] =~ "^wbe$"  0       0         0     0
- *   warning: declaration of line 19 matches nothing: label_matcher "^wbe$" finds nothing in the values of [job], such
+ *   NO           LABELS            SERIES  SELECTED  TOLD  METRICS
+ *   0 (line 12)  [job] =~ "^web$"  40      3         3     6
+ *   1 (line 19)  [job] =~ "^wbe$"  0       0         0     0
+ *   warning: declaration 1 (line 19) matches nothing: label_matcher "^wbe$" finds nothing in the values of [job], such
  * as "web" a cycle: 40 series in 9 events, 3120 bytes ...
  *
+ *   no        as in the label `declaration` of leadline_emf_unique_metrics
  *   series    whose labels the matcher finds something in
  *   selected  of these, whose name a selector finds something in
  *   told      of these, with a dimension set that is possible
@@ -87,17 +88,19 @@ static void add_number(struct text_table *t, uint64_t n)
 
 static void print_declarations(const struct emf_survey_report *r, struct buf *out)
 {
-    static const char *const names[] = {"LINE", "DECLARATION", "SERIES", "SELECTED", "TOLD", "METRICS"};
+    static const char *const names[] = {"NO", "LABELS", "SERIES", "SELECTED", "TOLD", "METRICS"};
     struct text_table t;
 
     text_table_init(&t, names, COUNT_OF(names));
     for (uint32_t i = 0; i < r->n_declarations; i++) {
         const struct emf_survey_declaration *d = &r->declarations[i];
         AUTO_BUF text = {0};
+        buf_printf(&text, "%u (line %u)", d->number, d->declaration->line);
+        text_table_add(&t, buf_view(&text));
+        buf_clear(&text);
         put_names(&text, d->declaration->source_labels, d->declaration->n_source_labels);
         buf_c(&text, " =~ ");
         buf_quote(&text, d->declaration->label_matcher_text);
-        add_number(&t, d->declaration->line);
         text_table_add(&t, buf_view(&text));
         add_number(&t, d->series);
         add_number(&t, d->selected);
@@ -112,7 +115,7 @@ static void print_declarations(const struct emf_survey_report *r, struct buf *ou
 
 static void warn_of(const struct emf_survey_declaration *d, struct buf *out)
 {
-    buf_printf(out, "warning: declaration of line %u ", d->declaration->line);
+    buf_printf(out, "warning: declaration %u (line %u) ", d->number, d->declaration->line);
 }
 
 static void print_labels_missed(const struct emf_survey_declaration *d, struct buf *out)

@@ -68,7 +68,7 @@ def check(*arguments, env=None):
 
 def rows(out):
     """Of the table of declarations: [(matcher, series, selected, told, metrics)]."""
-    found = re.findall(r'^\d+ +\[[^]]*\] =~ "(\S*)" +(\d+) +(\d+) +(\d+) +(\d+)$', out, re.M)
+    found = re.findall(r'^\d+ \(line \d+\) +\[[^]]*\] =~ "(\S*)" +(\d+) +(\d+) +(\d+) +(\d+)$', out, re.M)
     return [(f[0], *map(int, f[1:])) for f in found]
 
 
@@ -241,20 +241,20 @@ def test_what_matches_nothing_says_why(tmp_path, page):
     status, out, err = check(path, "--trial")
     assert status == 0, out + err
     assert [r[1:] for r in rows(out)] == [(0, 0, 0, 0), (0, 0, 0, 0), (4, 0, 0, 0), (4, 1, 0, 0), (4, 1, 1, 1)]
-    said = [re.sub(r"line \d+", "line", w) for w in warnings(out)]
+    said = [re.sub(r" ?\(line \d+\)", "", w) for w in warnings(out)]
     assert said == [
-        "warning: declaration of line matches nothing: no series has the label [jbo]",
-        'warning: declaration of line matches nothing: label_matcher "^wbe;prod$" finds nothing in the values of [job, env], '
+        "warning: declaration 0 matches nothing: no series has the label [jbo]",
+        'warning: declaration 1 matches nothing: label_matcher "^wbe;prod$" finds nothing in the values of [job, env], '
         'such as "web;prod"',
-        "warning: declaration of line matches nothing: the labels of 4 series match, and the name of none is found by "
+        "warning: declaration 2 matches nothing: the labels of 4 series match, and the name of none is found by "
         '"^jvm_thread_curent$" (near: jvm_threads_current)',
-        "warning: declaration of line makes no metrics: of 1 series that it selects none has a dimension set that is possible",
-        "warning: declaration of line never uses dimensions [TaskId, job] (line): 1 series do not have all of it, missing is "
+        "warning: declaration 3 makes no metrics: of 1 series that it selects none has a dimension set that is possible",
+        "warning: declaration 3 never uses dimensions [TaskId, job]: 1 series do not have all of it, missing is "
         "[TaskId]",
-        'warning: declaration of line has selectors that find no name: "^goo_" (near: go_threads)',
-        "warning: declaration of line leaves out dimensions [odd] (line) for 1 series, of which a value is not printable "
+        'warning: declaration 4 has selectors that find no name: "^goo_" (near: go_threads)',
+        "warning: declaration 4 leaves out dimensions [odd] for 1 series, of which a value is not printable "
         'ASCII: odd="\u00e9"',
-        'warning: declaration of line leaves out dimensions [blank] (line) for 1 series, of which a value is empty: blank=" "',
+        'warning: declaration 4 leaves out dimensions [blank] for 1 series, of which a value is empty: blank=" "',
     ]
 
 

@@ -25,6 +25,7 @@
  *   emf_layout.c   from metrics to events; emf_declare.c its declarations and dimension sets
  *   emf_form.c     scopes, classes, places, bindings
  *   emf_value.c    differences, histograms, first values; emf_print.c, emf_data.c what is told; emf_cap.c how many
+ *   emf_survey.c   layouts and texts as here, counted and not delivered, for checks
  *
  * Layouts that nobody is bound to go after two rounds of batches or when there are many of them, and at once when an id
  * of theirs is swept: the number may come back as another metric. Nothing is allocated for a sample. One thread, that

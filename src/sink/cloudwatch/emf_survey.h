@@ -44,6 +44,7 @@ struct emf_survey_set {
 
 struct emf_survey_declaration {
     const struct plan_emf_declaration *declaration;
+    uint32_t number;                   /* as in the label `declaration` of leadline_emf_unique_metrics */
     uint64_t series;                   /* whose labels the matcher finds something in */
     uint64_t selected;                 /* of these: whose name a selector finds something in */
     uint64_t told;                     /* of these: with a dimension set that is possible */

@@ -141,6 +141,8 @@ void emf_survey_report(const struct emf_survey *s, struct arena *a, struct emf_s
     out->metrics = s->metrics.n;
     for (uint32_t i = 0; i < s->n_declarations; i++)
         report_declaration(&s->declarations[i], a, &v[i]);
+    for (uint32_t i = 0; i < s->n_declarations; i++)
+        v[i].number = i;
     for (int i = 0; i < EMF_SURVEY_DROPS; i++)
         out->dropped_example[i] = str_dup(a, s->sum.dropped_example[i]);
 }
