@@ -47,6 +47,8 @@ struct cw_lane {
     /* Whose it is: the first place that came, or that of the requests found in it. */
     struct buf owner_group, owner_stream;
     bool owned;
+    uint64_t saved; /* the place that is known to be in the owners kept, until save_again_ms (wall clock) */
+    int64_t save_again_ms;
 
     /* The open batch: whose, and how full. All zero when it is empty. */
     struct buf open_group, open_stream;
@@ -77,13 +79,6 @@ struct cw_lane {
     uint64_t pending;        /* samples, as last seen */
 };
 
-/* Whose a lane was in the process before, as the fold state keeps it. */
-struct cw_owner {
-    struct fold_block *block;
-    uint64_t place; /* cw_place_id; 0: nobody's */
-    bool unsaved;
-};
-
 struct emf;
 
 struct cloudwatch {
@@ -103,7 +98,7 @@ struct cloudwatch {
     struct emf *emf; /* NULL: gets no batches */
     struct compressor compressor;
     struct cw_lane *lanes[LANES];
-    struct cw_owner owners[LANES];
+    struct fold_block *owners[LANES]; /* whose each lane was, as the state keeps it */
     struct cw_counters count;
     uint64_t random;
     uint64_t longest_wait_ms; /* between two attempts, whatever the service asks for */

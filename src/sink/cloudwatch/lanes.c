@@ -1,7 +1,7 @@
 /* lanes: which lane of the spool a place has, and how records become the open batch of that lane.
  *
  *   place -> lane     its own already
- *                     else the one it had in the process before
+ *                     else the one it had before, maybe shared
  *                     else the one its hash names, if that is free
  *                     else any that is free
  *                     else one that is kept for a place that has not come back
@@ -9,8 +9,9 @@
  *
  * A place keeps its lane as long as the program runs, and over restarts: the state of counters is told by lane
  * (spool/fold_state.h), so with another lane each counter would need a new baseline. Therefore that state also keeps
- * whose each lane is, as a value like any other: the place's hash, made durable by the place's first commit. Lanes that
- * hold data from before belong to the place of that data.
+ * whose each lane is, all places that share it, as series like any other: a place's hash, made durable by the place's
+ * first commit, renewed once a day and left out a month later. Lanes that hold data from before belong to the place of
+ * that data.
  * One request per lane is in flight: with a lane of its own a log stream never waits for another, and with at most
  * LANES of them all are sent side by side.
  *
@@ -137,56 +138,63 @@ void cw_lane_free(struct cw_lane *l)
 
 /* ---- whose a lane is --------------------------------------------------------------------------------------------- */
 
-enum { OWNER_SERIES = 1 };
+enum { OWNERS_MAX = 1000 }; /* of a lane that are kept */
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-/* What a double holds exactly; never 0. */
 static uint64_t place_id(const struct cw_place *place)
 {
-    return hash_bytes_seed(place->stream, hash_bytes(place->group)) >> 12 | 1;
+    return hash_bytes_seed(place->stream, hash_bytes(place->group));
 }
 
 static uint32_t preferred(const struct cw_place *place)
 {
-    return (uint32_t)(hash_bytes_seed(place->stream, hash_bytes(place->group)) % LANES);
+    return (uint32_t)(place_id(place) % LANES);
+}
+
+/* When it was said last that the place is this lane's; 0: never. */
+static int64_t owner_since_ms(struct fold_block *owners, uint64_t place)
+{
+    uint32_t series = fold_block_find(owners, place);
+    struct fold_value v;
+    return series != FOLD_NONE && fold_block_get(owners, series, &v) ? v.ts_ms : 0;
 }
 
 void cw_owners_load(struct cloudwatch *c)
 {
     for (uint32_t i = 0; i < LANES; i++) {
-        struct cw_owner *o = &c->owners[i];
-        struct fold_value v;
-        o->block = fold_state_block(c->folds, hash_bytes_seed(STR("owner of a lane"), i), i);
-        uint32_t series = fold_block_find(o->block, OWNER_SERIES);
-        if (series != FOLD_NONE && fold_block_get(o->block, series, &v) && v.value >= 1 && v.value < 0x1p53)
-            o->place = (uint64_t)v.value;
+        c->owners[i] = fold_state_block(c->folds, hash_bytes_seed(STR("owners of a lane"), i), i);
+        fold_block_compact(c->owners[i], clock_wall_ms() - 30 * DAY_MS);
     }
 }
 
-/* Right before a commit. */
-static void save_owner(struct cw_lane *l, uint64_t valid_from)
+/* Right before a commit of this place. */
+static void save_owner(struct cw_lane *l, const struct cw_place *place, uint64_t valid_from)
 {
-    struct cw_owner *o = &l->c->owners[l->number];
-    if (!o->unsaved)
+    struct fold_block *owners = l->c->owners[l->number];
+    uint64_t id = place_id(place);
+    int64_t now_ms = clock_wall_ms();
+    if (l->saved == id && now_ms < l->save_again_ms)
         return;
-    uint32_t series = fold_block_find(o->block, OWNER_SERIES);
-    if (series == FOLD_NONE)
-        series = fold_block_add(o->block, OWNER_SERIES);
-    const struct fold_value v = {.value = (double)o->place, .ts_ms = clock_wall_ms()};
-    fold_block_set(o->block, series, v, valid_from);
-    o->unsaved = false;
+    l->saved = id;
+    l->save_again_ms = now_ms + DAY_MS;
+    int64_t since_ms = owner_since_ms(owners, id);
+    if (since_ms && now_ms - since_ms < DAY_MS)
+        return;
+    if (fold_block_series(owners) >= OWNERS_MAX)
+        fold_block_compact(owners, now_ms - 2 * DAY_MS);
+    uint32_t series = fold_block_find(owners, id);
+    if (series == FOLD_NONE && fold_block_series(owners) < OWNERS_MAX)
+        series = fold_block_add(owners, id);
+    fold_block_set(owners, series, (struct fold_value){.value = 1, .ts_ms = now_ms}, valid_from);
 }
 
 void cw_lane_claim(struct cw_lane *l, const struct cw_place *place)
 {
-    struct cw_owner *o = &l->c->owners[l->number];
-    uint64_t id = place_id(place);
     if (l->owned)
         return;
     l->owned = true;
     keep(&l->owner_group, place->group);
     keep(&l->owner_stream, place->stream);
-    o->unsaved = o->place != id;
-    o->place = id;
 }
 
 /* Nobody's in this process, and nothing is in it that might turn out to be somebody's. */
@@ -199,14 +207,13 @@ static bool is_free(const struct cloudwatch *c, uint32_t number)
 /* The lane that is this place's, or LANES. */
 static uint32_t find_own(const struct cloudwatch *c, const struct cw_place *place)
 {
-    uint64_t id = place_id(place);
     for (uint32_t i = 0; i < LANES; i++) {
         const struct cw_lane *l = c->lanes[i];
         if (l && l->owned && same_place(&l->owner_group, &l->owner_stream, place))
             return i;
     }
     for (uint32_t i = 0; i < LANES; i++) {
-        if (c->owners[i].place == id && !(c->lanes[i] && c->lanes[i]->owned))
+        if (owner_since_ms(c->owners[i], place_id(place)))
             return i;
     }
     return LANES;
@@ -219,7 +226,7 @@ static uint32_t choose(const struct cloudwatch *c, const struct cw_place *place)
         return own;
     for (uint32_t i = 0; i < LANES; i++) {
         uint32_t number = (first + i) % LANES;
-        bool somebodys = c->owners[number].place != 0;
+        bool somebodys = fold_block_series(c->owners[number]) > 0;
         if (is_free(c, number) && !somebodys)
             return number;
         if (is_free(c, number) && kept == LANES)
@@ -386,7 +393,7 @@ static void commit(struct run *r, struct fold_block *touch, int64_t touch_ms)
     spool_lane_ledger(r->lane->spool, &now);
     uint64_t valid_from = now.read + r->counts.read;
     if (r->any || r->counts.read)
-        save_owner(r->lane, valid_from);
+        save_owner(r->lane, r->place, valid_from);
     for (uint32_t i = 0; i < r->n_folds; i++)
         fold_block_set(r->folds[i].block, r->folds[i].series, r->folds[i].value, valid_from);
     if (touch)

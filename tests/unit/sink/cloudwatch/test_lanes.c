@@ -297,6 +297,34 @@ static void places_have_the_same_lanes_after_a_restart(void **state)
     cw_world_free(w);
 }
 
+/* More places than lanes: those that share one find it again too, whoever comes first. */
+static void shared_lanes_are_the_same_after_a_restart(void **state)
+{
+    enum { PLACES = 3 * LANES };
+    (void)state;
+    struct cw_world *w = cw_world_new(CLOUDWATCH_LOGS);
+    uint32_t number[PLACES];
+    char stream[16];
+    for (int round = 0; round < 3; round++) {
+        cw_open(w);
+        for (int i = 0; i < PLACES; i++) {
+            int which = (i * 7 + round * 11) % PLACES;
+            snprintf(stream, sizeof(stream), "s%d", which);
+            const struct cw_place place = {STR("group"), str_c(stream)};
+            uint32_t n = cw_lane_number(cw_lane_of(w->c, &place));
+            cw_event(w, stream, clock_wall_ms(), "x");
+            assert_int_equal(cw_lane_number(cw_lane_of(w->c, &place)), n);
+            if (round > 0)
+                assert_int_equal(n, number[which]);
+            number[which] = n;
+        }
+        cw_drain(w);
+        cw_close(w);
+    }
+    assert_int_equal(w->n_seen, 3 * PLACES);
+    cw_world_free(w);
+}
+
 /* A scrape of several requests, days apart, each record with one fold; then killed. */
 static void killed_after_commits(struct cw_world *w)
 {
@@ -375,6 +403,7 @@ int main(void)
         cmocka_unit_test(samples_without_a_place_are_in_the_ledger),
         cmocka_unit_test(folds_hold_with_their_records),
         cmocka_unit_test(places_have_the_same_lanes_after_a_restart),
+        cmocka_unit_test(shared_lanes_are_the_same_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
