@@ -48,7 +48,7 @@ static void print_errors(const struct config_errors *errors, const char *indent)
     }
 }
 
-static bool check_file(const struct flags *f, const char *path, bool promtool)
+static bool check_file(const struct flags *f, const struct check_input *in, bool promtool)
 {
     struct config_options o = {.agent = flags_bool(f, "agent"), .check_files = !flags_bool(f, "syntax-only")};
     struct arena arena = {0};
@@ -56,10 +56,10 @@ static bool check_file(const struct flags *f, const char *path, bool promtool)
     struct diag d = {0};
     struct plan *plan = NULL;
     AUTO_BUF text = {0};
-    enum err err = config_load_prometheus(path, &o, &plan, &errors, &d);
+    enum err err = check_input_prometheus(in, &o, &plan, &errors, &d);
 
     if (promtool)
-        printf("Checking %s\n", path);
+        printf("Checking %s\n", in->path);
     fflush(stdout);
     if (err) {
         if (promtool)
@@ -71,9 +71,9 @@ static bool check_file(const struct flags *f, const char *path, bool promtool)
         }
         print_errors(&errors, promtool ? "    " : "");
         if (!promtool)
-            fprintf(stderr, "%s: %u error%s\n", path, errors.n ? errors.n : 1, errors.n > 1 ? "s" : "");
+            fprintf(stderr, "%s: %u error%s\n", in->path, errors.n ? errors.n : 1, errors.n > 1 ? "s" : "");
     } else if (promtool) {
-        printf(" SUCCESS: %s is valid prometheus config file syntax\n\n", path);
+        printf(" SUCCESS: %s is valid prometheus config file syntax\n\n", in->path);
     } else {
         plan_print(plan, &text);
         fwrite(text.p, 1, text.n, stdout);
@@ -86,12 +86,18 @@ static bool check_file(const struct flags *f, const char *path, bool promtool)
 
 static bool check_one(const struct flags *f, const char *path, bool promtool)
 {
-    if (!promtool && check_plan_is_agents(path))
-        return check_agent(f, path);
-    if (!flags_bool(f, "trial"))
-        return check_file(f, path, promtool);
-    fprintf(stderr, "%s: --trial is for the CloudWatch agent's file, which this is not\n", path);
-    return false;
+    struct check_input in;
+    bool good = false;
+
+    check_input_open(&in, path);
+    if (!promtool && in.agents)
+        good = check_agent(f, &in);
+    else if (flags_bool(f, "trial"))
+        fprintf(stderr, "%s: --trial is for the CloudWatch agent's file, which this is not\n", path);
+    else
+        good = check_file(f, &in, promtool);
+    check_input_release(&in);
+    return good;
 }
 
 /* promtool's other checks. A file of that name is reached as ./rules. */

@@ -5,8 +5,9 @@
 #include "cmd/flags.h"
 #include "plan/plan.h"
 
+struct check_input; /* check_plan.h */
 /* `leadline check FILE` of a file of the CloudWatch agent, with the flags of check.c. */
-bool check_agent(const struct flags *f, const char *path);
+bool check_agent(const struct flags *f, const struct check_input *in);
 /* --trial: a cycle of everything but the delivery, told on standard output. False: something failed. */
 bool check_trial(struct plan *plan, uint32_t timeout_ms);
 

@@ -112,7 +112,7 @@ static bool does_nothing(const char *path, const struct plan *plan)
     return true;
 }
 
-bool check_agent(const struct flags *f, const char *path)
+bool check_agent(const struct flags *f, const struct check_input *in)
 {
     uint32_t n_errors = 0;
     struct check_plan_options o = {.cluster = flags_text(f, "cluster"),
@@ -121,18 +121,18 @@ bool check_agent(const struct flags *f, const char *path)
                                    .strict = true,
                                    .syntax_only = flags_bool(f, "syntax-only"),
                                    .n_errors = &n_errors};
-    struct plan *plan = check_plan_load(path, &o);
+    struct plan *plan = check_plan_of(in, &o);
     AUTO_BUF text = {0};
 
     if (!plan) {
-        fprintf(stderr, "%s: %u error%s\n", path, n_errors, n_errors == 1 ? "" : "s");
+        fprintf(stderr, "%s: %u error%s\n", in->path, n_errors, n_errors == 1 ? "" : "s");
         return false;
     }
     plan_print(plan, &text);
     print_notes(&text, plan);
     fwrite(text.p, 1, text.n, stdout);
     fflush(stdout);
-    bool good = !does_nothing(path, plan);
+    bool good = !does_nothing(in->path, plan);
     if (good && flags_bool(f, "trial"))
         good = check_trial(plan, (uint32_t)flags_duration_ms(f, "timeout"));
     plan_unref(plan);

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,24 +45,50 @@ static bool names_section(struct str text)
     return false;
 }
 
-bool check_plan_is_agents(const char *path)
+static bool looks_like_agents(struct str text, const char *path)
 {
     struct arena a = {0};
-    struct stat st;
-    AUTO_BUF text = {0};
     struct node *root = NULL;
+    struct str s = str_trim(text);
     bool found = false;
 
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return true;
-    if (file_read(path, MAX_FILE, &text, NULL))
-        return false;
-    struct str s = str_trim(buf_view(&text));
     if (str_starts(s, STR("{")) || str_starts(s, STR("//")) || str_starts(s, STR("/*")))
-        found = tree_parse_json(buf_view(&text), path, &a, &root, NULL) == OK && root ? has_section(root)
-                                                                                      : names_section(s);
+        found = tree_parse_json(text, path, &a, &root, NULL) == OK && root ? has_section(root) : names_section(s);
     arena_release(&a);
     return found;
+}
+
+void check_input_open(struct check_input *in, const char *path)
+{
+    struct stat st;
+    bool there = stat(path, &st) == 0, directory = there && S_ISDIR(st.st_mode);
+
+    *in =
+        (struct check_input){.path = path, .agents = directory, .is_pipe = there && !directory && !S_ISREG(st.st_mode)};
+    if (directory)
+        return;
+    if (file_read(path, MAX_FILE, &in->text, NULL))
+        in->is_pipe = false; /* whoever reads it again says why it cannot be read */
+    else
+        in->agents = looks_like_agents(buf_view(&in->text), path);
+}
+
+void check_input_release(struct check_input *in)
+{
+    buf_release(&in->text);
+}
+
+enum err check_input_prometheus(const struct check_input *in, const struct config_options *o, struct plan **out,
+                                struct config_errors *errors, struct diag *d)
+{
+    const char *slash = strrchr(in->path, '/');
+
+    if (!in->is_pipe)
+        return config_load_prometheus(in->path, o, out, errors, d);
+    char *directory = slash ? mem_strndup(in->path, (size_t)(slash - in->path)) : mem_strdup(".");
+    enum err err = config_parse_prometheus(buf_view(&in->text), in->path, directory, o, out, errors, d);
+    free(directory);
+    return err;
 }
 
 /* What is not given is that of the task in which the check runs. */
@@ -80,7 +107,7 @@ static struct own_task find_task(const struct check_plan_options *o, struct aren
     return task;
 }
 
-static enum err load_agents(const char *path, const struct check_plan_options *o, struct plan **plan,
+static enum err load_agents(const struct check_input *in, const struct check_plan_options *o, struct plan **plan,
                             struct config_errors *errors, struct diag *d)
 {
     struct config_agent_source *sources;
@@ -102,7 +129,10 @@ static enum err load_agents(const char *path, const struct check_plan_options *o
     gethostname(host, sizeof(host) - 1);
     options.host_name = str_c(host);
     cloudwatch_settings_read(NULL, &options.ours);
-    enum err err = config_agent_files(path, errors->arena, &sources, &n, &odd, d);
+    if (in->is_pipe)
+        return config_parse_agent(&(struct config_agent_source){in->path, buf_view(&in->text)}, 1, &options, plan,
+                                  &debug, errors, d);
+    enum err err = config_agent_files(in->path, errors->arena, &sources, &n, &odd, d);
 
     if (err)
         return err;
@@ -125,16 +155,16 @@ static bool wants_task(const struct config_errors *errors)
     return false;
 }
 
-struct plan *check_plan_load(const char *path, const struct check_plan_options *o)
+struct plan *check_plan_of(const struct check_input *in, const struct check_plan_options *o)
 {
     struct arena a = {0};
     struct config_errors errors = {.arena = &a};
     struct plan *plan = NULL;
     struct diag d = {0};
     char text[1024];
-    enum err err = check_plan_is_agents(path)
-                       ? load_agents(path, o, &plan, &errors, &d)
-                       : config_load_prometheus(path, &(struct config_options){.agent = false}, &plan, &errors, &d);
+    enum err err = in->agents
+                       ? load_agents(in, o, &plan, &errors, &d)
+                       : check_input_prometheus(in, &(struct config_options){.agent = false}, &plan, &errors, &d);
 
     for (uint32_t i = 0; err && i < errors.n; i++) {
         diag_format(&errors.v[i], text, sizeof(text));
@@ -150,4 +180,14 @@ struct plan *check_plan_load(const char *path, const struct check_plan_options *
         *o->n_errors = !err ? 0 : errors.n ? errors.n : 1;
     arena_release(&a);
     return err ? NULL : plan;
+}
+
+struct plan *check_plan_load(const char *path, const struct check_plan_options *o)
+{
+    struct check_input in;
+
+    check_input_open(&in, path);
+    struct plan *plan = check_plan_of(&in, o);
+    check_input_release(&in);
+    return plan;
 }

@@ -91,6 +91,13 @@ def test_a_file_is_known_by_what_is_in_it(tmp_path, page):
     assert page.served == 0
 
 
+def test_a_pipe_is_read_once(tmp_path, page):
+    yaml = jobs(tmp_path / "jobs.json", page)
+    for text, said in ((json.dumps(agent(yaml)), "CloudWatch logs"), (yaml.read_text(), "no remote_write")):
+        done = subprocess.run([BINARY, "check", "/dev/stdin"], input=text, capture_output=True, text=True, timeout=60, env=environment())
+        assert done.returncode == 0 and said in done.stdout, done.stdout + done.stderr
+
+
 def test_a_directory_is_the_agents(tmp_path, page):
     parts = tmp_path / "etc"
     parts.mkdir()
