@@ -6,7 +6,7 @@
 
 enum {
     CW_LOG_PERIOD_MS = 30 * 1000,
-    CW_PARTS_MAX = 24, /* halves of halves of a request that wait for their turn */
+    CW_PARTS_MAX = 40, /* halves of halves of a request that wait for their turn */
     CW_LONGEST_WAIT_MS = 3600 * 1000,
     CW_CODES_MAX = 48, /* of one operation's answers, that are counted apart */
 };
@@ -34,7 +34,8 @@ struct cw_counters {
 /* A stretch of the records of the request that is being delivered. */
 struct cw_part {
     uint32_t from, to;
-    bool unsure; /* it may have been taken without our knowing */
+    bool unsure;       /* it may have been taken without our knowing */
+    uint32_t deferred; /* put behind all others when (this - 1) parts had been taken; 0: not */
 };
 
 enum cw_lane_state { CW_IDLE, CW_IN_FLIGHT, CW_BACKING_OFF };
@@ -69,7 +70,8 @@ struct cw_lane {
     struct str body;
     struct buf cut, text; /* the body of a part; that of another call */
     enum cw_step step;
-    bool made; /* the stream was made for this request already */
+    bool made;      /* the stream was made for this request already */
+    uint32_t taken; /* parts of this request */
     struct aws_call call;
     struct http_header headers[2];
     struct timer timer;

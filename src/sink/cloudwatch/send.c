@@ -1,18 +1,23 @@
 /* send: what waits in a lane, request by request, in order, one in flight.
  *
- *   peek -> note -> parts -> PutLogEvents, PutMetricData --- taken -----------> next part; spool_lane_done after the
- * last ^            |        |       | |            |        |       +------ refused ----------> two halves of it, or
- * dropped{refused} |            |        +-- throttled, failed, forbidden -> waits, then the same again | +--
- * ResourceNotFound |                        v |                CreateLogStream -- the group is missing -->
- * CreateLogGroup --> PutRetentionPolicy
- *                     +------------------------+ ^                                     |               |
- *                                                +-------------------------------------+---------------+
+ *   peek -> note -> parts -> put -+- taken ------------------------> next part; after the last: spool_lane_done
+ *                     ^     ^     +- refused ----------------------> its two halves, or dropped{refused}
+ *                     |     |     +- throttled, failed, forbidden -> waits, then the same again
+ *                     |     |     +- ResourceNotFound
+ *                     |     |            v
+ *                     |     +-- CreateLogStream -- no group -> CreateLogGroup -> PutRetentionPolicy
+ *                     |                ^                             |                  |
+ *                     |                +-----------------------------+------------------+
+ *                     +-- the next request
+ *
+ * put is PutLogEvents, or PutMetricData, which has no streams to make.
  *
  * What is sent is the request as it was sealed, byte for byte, or a part of it, a stretch of its records: without the
  * oldest when they are beyond what the service takes (14 days), or half of what was refused. Halves are cut until what
- * is wrong stands alone, is dropped{refused}, and costs its neighbours nothing. When nothing at all is taken of a
- * request (REFUSED_IN_ROW) the service objects to something that all share: the rest is dropped whole, as are refused
- * requests of the next minute, else the load would grow with the refusals.
+ * is wrong stands alone, is dropped{refused}, and costs its neighbours nothing. After REFUSED_IN_ROW refusals in a row
+ * what is refused waits until all other parts were asked, each once. When one of them is taken, what waits is cut on;
+ * else it is dropped whole. When nothing at all was taken of such a request the service objects to something that all
+ * share: refused requests of the next minute are dropped whole, else the load would grow with the refusals.
  *
  * Retention is set only on a group that was made right here. A group that exists is somebody's.
  *
@@ -180,6 +185,13 @@ static bool next_part(struct cw_lane *l)
 {
     while (l->n_parts) {
         l->sent = l->parts[--l->n_parts];
+        if (l->sent.deferred == l->taken + 1) {
+            drop(l, l->sent.from, l->sent.to, DROP_REFUSED, CW_REJECTED_REFUSED);
+            continue;
+        }
+        if (l->sent.deferred)
+            l->refused_in_row = 0; /* others were taken meanwhile */
+        l->sent.deferred = 0;
         if (make_body(l))
             return true;
     }
@@ -221,6 +233,8 @@ static void request_over(struct cw_lane *l)
     l->request = NULL;
     l->note = (struct cw_note){0};
     trim(&l->cut);
+    if (l->refused_in_row > REFUSED_IN_ROW && !l->taken)
+        l->split_again_ms = clock_mono_ms() + SPLIT_PAUSE_MS;
     spool_lane_done(l->spool, seq, &l->outcome);
     cw_lane_changed(l);
 }
@@ -236,13 +250,14 @@ static bool take_request(struct cw_lane *l)
     l->sent = (struct cw_part){0};
     l->step = CW_PUT;
     l->made = false;
+    l->taken = 0;
     if (cw_note_parse(r->body, &l->note) != OK || !note_is_whole(l)) {
         log_corrupt(l);
         l->outcome.dropped[DROP_CORRUPT] = r->samples;
         return true;
     }
     cw_lane_claim(l, &l->note.place);
-    l->parts[l->n_parts++] = (struct cw_part){0, l->note.n, r->maybe_sent};
+    l->parts[l->n_parts++] = (struct cw_part){0, l->note.n, r->maybe_sent, 0};
     return true;
 }
 
@@ -394,28 +409,30 @@ static void part_taken(struct cw_lane *l, const struct aws_answer *a, bool befor
     counter_histogram_observe(c->count.to_ack, age_ms > 0 ? (double)age_ms / 1e3 : 0);
     note_success(l, a);
     l->attempt = l->refused_in_row = 0;
+    l->taken++;
     lane_go(l);
 }
 
 static void part_refused(struct cw_lane *l)
 {
     struct cw_part p = l->sent;
-    bool pauses = clock_mono_ms() < l->split_again_ms;
+    bool pauses = clock_mono_ms() < l->split_again_ms, room = l->n_parts + 2 <= CW_PARTS_MAX;
     l->attempt = 0;
-    if (++l->refused_in_row > REFUSED_IN_ROW || (pauses && p.to - p.from > 1)) {
-        log_refused(l, "dropped, and all that is left of the request: nothing of it was taken");
-        if (!pauses)
-            l->split_again_ms = clock_mono_ms() + SPLIT_PAUSE_MS;
-        drop_rest(l);
-    } else if (p.to - p.from > 1 && l->n_parts + 2 <= CW_PARTS_MAX) {
+    if (p.to - p.from == 1 || pauses || !room) {
+        log_refused(l, pauses ? "dropped, since nothing of another one was taken a moment ago" : "dropped");
+        l->refused_in_row++;
+        drop(l, p.from, p.to, DROP_REFUSED, CW_REJECTED_REFUSED);
+    } else if (++l->refused_in_row > REFUSED_IN_ROW) {
+        log_refused(l, "what is left of it is sent first");
+        p.deferred = l->taken + 1;
+        memmove(l->parts + 1, l->parts, l->n_parts++ * sizeof(p));
+        l->parts[0] = p;
+    } else {
         uint32_t middle = p.from + (p.to - p.from) / 2;
         log_refused(l, "sent again in two halves");
         counter_inc(l->c->count.splits);
-        l->parts[l->n_parts++] = (struct cw_part){middle, p.to, p.unsure};
-        l->parts[l->n_parts++] = (struct cw_part){p.from, middle, p.unsure};
-    } else {
-        log_refused(l, "dropped");
-        drop(l, p.from, p.to, DROP_REFUSED, CW_REJECTED_REFUSED);
+        l->parts[l->n_parts++] = (struct cw_part){middle, p.to, p.unsure, 0};
+        l->parts[l->n_parts++] = (struct cw_part){p.from, middle, p.unsure, 0};
     }
     lane_go(l);
 }

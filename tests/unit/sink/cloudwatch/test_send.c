@@ -272,6 +272,27 @@ static void a_bad_event_costs_only_itself(void **state)
     cw_world_free(w);
 }
 
+/* So many that it looks as if nothing would ever be taken. */
+static void many_bad_events_cost_only_themselves(void **state)
+{
+    (void)state;
+    struct cw_world *w = start();
+    int64_t now = clock_wall_ms();
+    w->hang = true;
+    cw_events(w, "one", now, "first", 1);
+    cw_events(w, "one", now, "bad", 100);
+    cw_events(w, "one", now, "good", 400);
+    cw_events(w, "one", now, "bad", 100);
+    w->decide = decide_bad;
+    w->hang = false;
+    cw_drain(w);
+    struct spool_ledger l = cw_ledger(w);
+    assert_int_equal(l.delivered, 401);
+    assert_int_equal(l.dropped[DROP_REFUSED], 200);
+    assert_int_equal(w->n_seen, 401);
+    cw_world_free(w);
+}
+
 static void decide_never(struct cw_world *w, const char *operation, const struct node *body, struct fake_reply *out)
 {
     (void)w, (void)operation, (void)body;
@@ -494,6 +515,7 @@ int main(void)
         cmocka_unit_test(lost_answers_are_counted),
         cmocka_unit_test(what_the_service_has_is_no_duplicate),
         cmocka_unit_test(a_bad_event_costs_only_itself),
+        cmocka_unit_test(many_bad_events_cost_only_themselves),
         cmocka_unit_test(what_is_never_taken_does_not_cost_thousands_of_calls),
         cmocka_unit_test(rejected_events_are_dropped_by_reason),
         cmocka_unit_test(what_is_too_old_is_not_sent),
