@@ -146,6 +146,13 @@ static void thirty_dimensions_and_no_more(void **state)
     assert_int_equal(emf(p)->n_oversized, 1);
     assert_warned(p, "Dropped dimension set: > 30 dimensions specified.");
     plan_unref(p);
+    struct config_agent_options strict = in_a_task;
+    strict.strict = true;
+    char expected[160];
+    snprintf(expected, sizeof(expected),
+             "1:%zu: dimensions: a set of 31 names; CloudWatch takes at most 30, and the set would be dropped\n",
+             (size_t)(strstr(text.p, "], [") - text.p) + 4);
+    refused(text.p, &strict, ERR_LIMIT, expected);
 }
 
 /* ---- what is refused ---- */
