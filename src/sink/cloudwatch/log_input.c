@@ -3,9 +3,9 @@
  * What comes in one call goes into the spool in one commit for each place, in its order. The text is delivered as it
  * is, byte for byte; what cannot be, is dropped{unsendable}, counted and logged once in a while with its place:
  *
- *   an empty text, or one over CW_EVENT_MAX     the service takes at least one byte, and at most a mebibyte; a cut
- * event is no JSON any more, so nothing is cut a name that no group or stream can have     the service would refuse the
- * whole request
+ *   an empty text, or one over CW_EVENT_MAX     the service takes at least a byte, and at most a mebibyte; a part of an
+ *                                               event is no JSON, so nothing is cut
+ *   a name that no group or stream can have     the service would refuse the whole request
  *
  * A text that is not UTF-8 cannot be said in JSON: its wrong bytes become U+FFFD here, so that what is counted towards
  * the service's limits is what the service counts.

@@ -458,7 +458,8 @@ void statsd_state_collect(struct statsd_state *s, int64_t now_ms)
 void statsd_state_aggregate(struct statsd_state *s, int64_t now_ms)
 {
     for (size_t i = 0; i < s->n; i++) {
-        if (s->metrics[i]->window.start_ms + s->o.aggregation_ms <= now_ms)
+        int64_t start_ms = s->metrics[i]->window.start_ms;
+        if (start_ms + s->o.aggregation_ms <= now_ms || start_ms > now_ms) /* the clock was put back */
             hand_on_window(s, s->metrics[i]);
     }
     hand_on(s);

@@ -264,6 +264,18 @@ static void a_late_collection_ends_the_window_before_it(void **state)
     bench_close(&b);
 }
 
+static void a_clock_that_is_put_back_keeps_nothing(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, options(60000));
+    add(&b, 7200000, "a:1|c");
+    statsd_state_collect(b.state, 7210000);
+    statsd_state_aggregate(b.state, 3600000);
+    gave(&b, "a{metric_type=counter} @7210000 1.0488088481701516x1 | 1 1 1 1 /1\n");
+    bench_close(&b);
+}
+
 static void high_resolution_below_a_minute(void **state)
 {
     (void)state;
@@ -379,6 +391,7 @@ int main(void)
         cmocka_unit_test(dimensions_are_tags_type_and_host),
         cmocka_unit_test(one_name_with_two_types_is_two_metrics),
         cmocka_unit_test(a_late_collection_ends_the_window_before_it),
+        cmocka_unit_test(a_clock_that_is_put_back_keeps_nothing),
         cmocka_unit_test(high_resolution_below_a_minute),
         cmocka_unit_test(beyond_the_limit_metrics_leave_early),
         cmocka_unit_test(memory_is_bounded_by_bytes),
