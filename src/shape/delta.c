@@ -1,6 +1,14 @@
-/* delta: see the header. The agent's table (internal/prometheus calculator): a newer time and a value not below the one
- * before gives the difference, a value below it gives itself. Where the agent deletes what it knows at a value that is
- * not finite, and tells the cumulative value at a time that is not newer, here nothing changes.
+/* delta: a counter's next value, told against the one before.
+ *
+ *   value  10      14      14      3       NaN     5
+ *   told   -       4       0       3       -       2        began again at 3; NaN leaves 3 where it is
+ *
+ * The agent's table (internal/prometheus, calculator): a newer time and a value not below the one before give the
+ * difference, a value below it gives itself. Where the agent forgets what it knows at a value that is not finite, and
+ * tells the cumulative value at a time that is not newer, here nothing changes. What is older than the gap is no
+ * baseline any more: an increase over hours would be told as one minute's.
+ *
+ * Pure; any thread.
  */
 #include "shape/delta.h"
 
