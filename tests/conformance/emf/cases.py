@@ -3,6 +3,7 @@
 A page is a function of the number of the scrape; every page has the gauge `tick`, which tells it. `steps` scrapes are compared.
 """
 import random
+import struct
 import time
 
 from deviations import *
@@ -14,11 +15,12 @@ ALL = {"source_labels": ["job"], "label_matcher": ".*", "metric_selectors": [".*
 
 class Case:
     def __init__(self, name, page, declarations=(ALL,), steps=4, targets=({},), units=None, namespace="Spaces/Of Names",
-                 group="g", relabel=(), cluster="c1", deviations=(), content_type=TEXT, time_of=lambda n: None):
+                 group="g", relabel=(), cluster="c1", deviations=(), content_type=TEXT, time_of=lambda n: None, **more):
         self.name, self.make, self.declarations, self.steps = name, page, list(declarations), steps
         self.targets, self.units, self.namespace, self.group = list(targets), units or {}, namespace, group
         self.relabel, self.cluster, self.deviations = list(relabel), cluster, list(deviations)
         self.content_type, self.time_of, self.version = content_type, time_of, "0"
+        self.variables, self.exporter = more.get("variables", {}), more.get("exporter", {})
 
     def page(self, n):
         text = self.make(n)
@@ -87,6 +89,41 @@ def nan_counter(n):
     return family("counter", "c", f' {"NaN" if n == 2 else n * n}')
 
 
+def nan_quantile(n):
+    return ("# TYPE s summary\n" + f's{{quantile="0.5"}} {"NaN" if n in (0, 2) else n}\ns{{quantile="0.9"}} {n}\n'
+            f"s_sum {n * 1.5}\ns_count {n}\n")
+
+
+def random_numbers(seed):
+    """Doubles of any exponent, and small and large decimal ones; counters that grow by such"""
+    draw = random.Random(f"{seed}-numbers")
+
+    def any_double():
+        while True:
+            v = struct.unpack("<d", draw.randbytes(8))[0]
+            if v == v and abs(v) != float("inf"):
+                return v
+
+    def number():
+        return draw.choice([any_double, lambda: draw.randint(-10**9, 10**9) / 10**draw.randint(0, 12),
+                            lambda: float(draw.randint(0, 10**18)), lambda: draw.random() * 10.0**draw.randint(-9, 23)])()
+
+    values = [[number() for _ in range(90)] for _ in range(4)]
+    grown = [[0.0] * 60]
+    for _ in range(4):
+        grown.append([v + draw.choice([0, draw.random(), draw.randint(0, 10**6) / 1000, draw.random() * 1e22]) for v in grown[-1]])
+    return lambda n: (family("gauge", "g", *[f'{{i="{i}"}} {v!r}' for i, v in enumerate(values[min(n, 3)])])
+                      + family("counter", "c", *[f'{{i="{i}"}} {v!r}' for i, v in enumerate(grown[min(n, 4)])]))
+
+
+def random_strings(seed):
+    draw = random.Random(f"{seed}-strings")
+    some = "ab<>&'/\"\\\n\x7f\x01\x1f\t\x80ü漢🚢\u2028\ufffd\ud7ff\ue000 "
+    texts = ["".join(draw.choice(some) for _ in range(draw.randint(1, 12))) for _ in range(60)]
+    escaped = [t.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for t in texts]
+    return lambda n: family("gauge", "g", *[f'{{i="{i}",text="{t}"}} {n}' for i, t in enumerate(escaped)])
+
+
 def other_types(n):
     return ("untyped_thing 4\n# TYPE said_so untyped\nsaid_so 5\n# TYPE h histogram\n"
             f'h_bucket{{le="1"}} {n}\nh_bucket{{le="+Inf"}} {2 * n}\nh_sum {3 * n}\nh_count {2 * n}\n'
@@ -138,6 +175,39 @@ def few(n):
     return (family("gauge", "alpha", f'{{x="1"}} {n}', f'{{x="1",y="2"}} {n + 1}', f" {n + 2}")
             + family("gauge", "beta", f'{{x="1"}} {n}', f'{{x="2",y="1"}} {n}') + family("gauge", "alphabet", f'{{x="1"}} {n}')
             + family("counter", "gamma_total", f'{{x="1"}} {2 * n}', f'{{y="1"}} {3 * n}'))
+
+
+UNITS = ("Seconds Microseconds Milliseconds Bytes Kilobytes Megabytes Gigabytes Terabytes Bits Kilobits Megabits Gigabits "
+         "Terabits Percent Count Bytes/Second Kilobytes/Second Megabytes/Second Gigabytes/Second Terabytes/Second Bits/Second "
+         "Kilobits/Second Megabits/Second Gigabits/Second Terabits/Second Count/Second None "
+         "count seconds Second Minutes Bytes/second Count/Minute none NONE Unit By ms 1").split()
+
+
+def as_many_as_units(n):
+    return "".join(family("gauge", f"u{i}", f" {n}") for i in range(len(UNITS)))
+
+
+def labels_for_patterns(n):
+    texts = ["ab", "a;b", ";", "a\\nb", "ü", "a b", "AB", "ba", "\u2028", ".", "a.b", "\\\\d", "12"]
+    return family("gauge", "g", *[f'{{t="{t}",u="{texts[i - 1]}"}} {n}' for i, t in enumerate(texts)])
+
+
+PATTERNS = ["^a.b$", "(?s)^a.b$", "(?m)^b$", "^.$", r"^\pL", r"\d", r"\\d", r"\W", r"\bb", "(?i)^ab$", "^a|b$", "^(a|b)+$", "a{0}$",
+            "[[:upper:]]", "^[^a]*$", r"\x{fc}", "ü", ";", "^;;", r"\.", "x*", "(?P<n>a)b", r"\Aab\z", "[^\\n]{3}", r"\s", "a\nb"]
+
+
+def said_twice(n):
+    """A family twice, a series twice, a type behind its samples, types of other names"""
+    return ("# TYPE a gauge\na 1\n# TYPE b gauge\nb 2\n# TYPE a gauge\na{x=\"1\"} 3\n"
+            f"# TYPE c gauge\nc {n}\nc {n + 10}\n# TYPE late gauge\n# TYPE hits counter\nhits_total {n * 2}\nlate 4\n")
+
+
+def empty_labels(n):
+    return family("gauge", "g", f'{{a="",b="1"}} {n}', f'{{a="1",b=""}} {n}', f'{{a="2",}} {n}')
+
+
+def appearing(n):
+    return family("counter", "c", f'{{a="1"}} {n}', *([f'{{a="2"}} {n * 5}'] if n >= 3 else []))
 
 
 def merged(n):
@@ -271,5 +341,21 @@ def cases(seed):
         Case("clashing", clashing, [declared(["g"], [["exported_job", "job"], ["exported_instance"]])]),
         Case("times", with_times, time_of=at_times),
         Case("openmetrics", openmetrics, content_type=OPENMETRICS, deviations=[first_quantiles]),
+        Case("nan_quantile", nan_quantile, deviations=[first_quantiles, whole_summaries]),
+        Case("random_numbers", random_numbers(seed), [declared(["g"], [["i"]])]),
+        Case("random_strings", random_strings(seed), [declared(["none"], [["i"]])], deviations=[other_escapes]),
+        Case("all_units", as_many_as_units, units={f"u{i}": u for i, u in enumerate(UNITS)}),
+        Case("patterns", labels_for_patterns, [declared(["g"], [["u", "t"][:i % 3], ["job"]], ["t", "u"][:1 + i % 2], p)
+                                               for i, p in enumerate(PATTERNS)],
+             deviations=[impossible_dimensions]),
+        Case("hundred_and_one", many(100), deviations=[split_at_100]),
+        Case("many_and_some", many(350), [declared([r"[05]$"], [["job"]]), declared([r"^m.[1-6]"], [["ClusterName"], ["job"]]),
+                                          declared([r"m[012]"], [["instance"]])], deviations=[split_at_100]),
+        Case("declarations", many(60), [declared([f"m0{i % 60:02}", f"{i % 7}$"], [["job"], ["ClusterName"], []][i % 3:])
+                                        for i in range(150)]),
+        Case("said_twice", said_twice, deviations=[first_of_twins]),
+        Case("empty_labels", empty_labels, [declared(["g"], [["a"], ["b"]])]),
+        Case("appearing", appearing, steps=6, variables={"LEADLINE_EMF_FIRST_VALUES": "true"},
+             exporter={"retain_initial_value_of_delta_metric": True}, deviations=[no_first_values_at_start]),
         *[at_random(seed, i) for i in range(8)],
     ]

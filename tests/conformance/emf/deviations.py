@@ -100,6 +100,22 @@ def first_quantiles(mine, theirs, _):
     return [e for e in mine if not is_first(e)], theirs
 
 
+def whole_summaries(mine, theirs, _):
+    """The exporter drops all of a summary while a quantile of it is no number; the agent and leadline that quantile alone. So
+    what leadline tells of the scrapes 2 and 3 comes together in the exporter's third: the first two are its beginning."""
+    kept, before = [], {}
+    for e in sorted(each(mine, lambda e: None), key=lambda e: e.tick):
+        if e.labels["prom_metric_type"] != '"summary"':
+            kept.append(e)
+        elif e.tick == 2 and "quantile" not in e.labels:
+            before = e.values
+        elif e.tick == 3:
+            if "quantile" not in e.labels:
+                e.values = {k: plain(float(v) + float(before[k])) for k, v in e.values.items()}
+            kept.append(e)
+    return kept, theirs
+
+
 def plain(number):
     return str(int(number)) if number == int(number) else repr(number)
 
@@ -180,3 +196,16 @@ def split_at_100(mine, theirs, _):
 def more_than_10_dimensions(mine, theirs, _):
     """The exporter drops sets of more than 10 names, from when CloudWatch took no more; it takes 30."""
     return each(mine, lambda e: with_sets(e, lambda s: len(s) <= 10)), theirs
+
+
+@of_collector
+def first_of_twins(e, _):
+    """Of a series that a page has twice the first counts in leadline, as in Prometheus; the agent takes the last."""
+    if "c" in e.values:
+        e.values["c"] = plain(float(e.values["c"]) - 10)
+
+
+def no_first_values_at_start(mine, theirs, _):
+    """The exporter, where it keeps first values at all, does so for what it finds at its start, too: increases of weeks. leadline
+    only for what is new on a target that it knows."""
+    return mine, [e for e in theirs if e.tick or e.labels["prom_metric_type"] != '"counter"']

@@ -83,7 +83,7 @@ class LogsReceiver:
     """Takes everything at once. Without a token the collector takes the success for a failure and sends again."""
 
     def __init__(self):
-        self.events, self.lock = [], threading.Lock()
+        self.events, self.lock = collections.defaultdict(list), threading.Lock()
         receiver = self
 
         class Handler(Quiet):
@@ -100,12 +100,12 @@ class LogsReceiver:
     def keep(self, request):
         place = request["logGroupName"], request["logStreamName"]
         with self.lock:
-            self.events += [Received(*place, e["timestamp"], e["message"]) for e in request["logEvents"]]
+            self.events[place[0].split("/")[1]] += [Received(*place, e["timestamp"], e["message"]) for e in request["logEvents"]]
 
     def of(self, case):
         """Each case has a log group of its own"""
         with self.lock:
-            return [e for e in self.events if e.group.startswith(f"/{case.name}/")]
+            return list(self.events[case.name])
 
 
 def addresses(case, port):
@@ -147,7 +147,7 @@ def start_leadline(binary, case, folder, targets_port, logs_port):
     (folder / "prometheus.yaml").write_text(json.dumps({"scrape_configs": scrape_config(case, "leadline", targets_port, {})}))
     (folder / "agent.json").write_text(json.dumps(agent_json(case, str(folder / "prometheus.yaml"), logs_port)))
     command = [str(binary), "cloudwatch-agent", f"--config={folder}/agent.json", f"--spool.path={folder}/data"]
-    return start(command, folder, LEADLINE_EMF_VERSION=case.version)
+    return start(command, folder, LEADLINE_EMF_VERSION=case.version, **case.variables)
 
 
 # ---- the collector: what the agent makes of that JSON, in YAML ---------------------------------------------------------
@@ -169,7 +169,7 @@ def exporter(case, port):
     return {"region": "eu-west-1", "endpoint": f"http://127.0.0.1:{port}", "log_group_name": f"/{case.name}/{case.group}",
             "log_stream_name": "{ServiceName}", "namespace": case.namespace, "dimension_rollup_option": "NoDimensionRollup",
             "version": case.version, "detailed_metrics": True, "resource_to_telemetry_conversion": {"enabled": True},
-            "metric_declarations": [declaration(d) for d in case.declarations], "metric_descriptors": units}
+            "metric_declarations": [declaration(d) for d in case.declarations], "metric_descriptors": units, **case.exporter}
 
 
 def start_collector(binary, cases, folder, targets_port, logs_port):
