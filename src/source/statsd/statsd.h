@@ -2,8 +2,8 @@
  * aggregated, to data. On the loop of its consumer.
  *
  * Nothing waits to be parsed, so config->pending bounds what is held instead: ten metrics for each, 10,000 to
- * 1,000,000, and 64 MiB. Beyond that everything held is collected and handed on ahead of time, counted and said; nothing
- * is lost.
+ * 1,000,000, and 64 MiB. Beyond that everything held is collected and handed on ahead of time, counted and said;
+ * nothing is lost.
  *
  * Counters: leadline_statsd_lines_total, leadline_statsd_values_total, leadline_statsd_early_collections_total,
  * leadline_statsd_dropped_total{reason}: syntax, type, sign, value, range, tags (lines from the fault on), not_finite,
