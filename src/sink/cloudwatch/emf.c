@@ -439,7 +439,7 @@ static void allow_first_values(struct emf_run *r)
     }
 }
 
-/* Series that went away longer ago than any difference reaches. */
+/* Places that went away, and series that went away longer ago than any difference reaches. */
 static void compact(struct emf_run *r)
 {
     struct emf_form *f = r->form;
@@ -453,6 +453,7 @@ static void compact(struct emf_run *r)
         if (f->next_compact_ms && f->targets[i].block && fold_block_compact(f->targets[i].block, r->b->ts_ms - keep_ms))
             f->epoch++;
     }
+    emf_form_trim(f);
     f->next_compact_ms = r->b->ts_ms + r->gap_ms;
 }
 

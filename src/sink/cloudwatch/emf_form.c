@@ -390,6 +390,43 @@ static int64_t keep_until_ms(const struct emf_form *f)
     return last_ms + keep_ms;
 }
 
+/* Of all bindings: marks the targets that are used, or gives them these numbers. */
+static void each_target(struct emf_form *f, uint32_t *number, bool mark)
+{
+    for (size_t i = 0; i < COUNT_OF(f->bindings); i++) {
+        const struct emf_binding *b = &f->bindings[i];
+        for (uint32_t k = 0; b->targets && k < b->layout->n_events; k++) {
+            if (mark)
+                number[b->targets[k]] = 1;
+            else
+                b->targets[k] = number[b->targets[k]];
+        }
+    }
+}
+
+void emf_form_trim(struct emf_form *f)
+{
+    if (f->n_targets <= 1)
+        return;
+    uint32_t *number = mem_zalloc(f->n_targets * sizeof(*number)), kept = 1;
+    each_target(f, number, true);
+    for (uint32_t i = 1; i < f->n_targets; i++) {
+        struct emf_target *t = &f->targets[i];
+        if (number[i]) {
+            number[i] = kept;
+            f->targets[kept++] = *t;
+            continue;
+        }
+        if (t->block)
+            fold_block_forget(t->block, keep_until_ms(f));
+        free_place(t->place);
+    }
+    number[0] = 0;
+    f->n_targets = kept;
+    each_target(f, number, false);
+    free(number);
+}
+
 void emf_form_free(void *ctx, void *form)
 {
     struct emf *e = ctx;

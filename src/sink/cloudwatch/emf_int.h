@@ -366,6 +366,8 @@ struct emf_form *emf_form_get(struct emf *e, struct scope *s);
 void emf_form_free(void *ctx, void *form); /* of the scopes' slot */
 /* Everything but its blocks is made again at its next use. */
 void emf_form_reset(struct emf_form *f);
+/* Places that no binding speaks of are forgotten. */
+void emf_form_trim(struct emf_form *f);
 /* The binding to this layout, made when there is none, with blocks and series numbers that hold. */
 struct emf_binding *emf_form_bind(struct emf_form *f, struct emf_layout *l);
 void emf_binding_release(struct emf *e, struct emf_binding *b);

@@ -335,6 +335,38 @@ static void the_group_may_be_named_by_labels(void **state)
     scope_unref(w.scopes, s);
 }
 
+/* A gateway's jobs come and go: what was theirs goes with them. */
+static void places_that_are_named_no_more_go(void **state)
+{
+    char page[200];
+
+    (void)state;
+    start();
+    for (int i = 0; i < 100; i++) {
+        int next = i < 99 ? i + 1 : i;
+        snprintf(page, sizeof(page), "# TYPE c counter\nc{job=\"j%d\"} %d\nc{job=\"j%d\"} %d\n", i, i, next + 1000, i);
+        world_scrape(&w, web, page);
+    }
+    struct emf_form *f = w.e->forms;
+    assert_in_range(f->n_targets, 3, 30);
+    uint32_t kept = 0;
+    for (size_t i = 0; i < w.c.folds.n; i++)
+        kept += w.c.folds.v[i]->keep_until_ms == 0;
+    assert_int_equal(kept, f->n_targets);
+    for (int i = 0; i < 20; i++) { /* those that stay are told as before, whatever went */
+        snprintf(page, sizeof(page), "# TYPE c counter\nc{job=\"j99\"} %d\nc{job=\"j1099\"} %d\n", 200 + i,
+                 300 + 2 * i);
+        world_scrape(&w, web, page);
+    }
+    assert_in_range(f->n_targets, 3, 4); /* the layout before is kept */
+    bool one = false, other = false;
+    for (uint32_t i = 0; i < w.c.n; i++) {
+        one |= str_contains(world_text(&w, i), STR("\"job\":\"j99\",\"prom_metric_type\":\"counter\",\"c\":1}"));
+        other |= str_contains(world_text(&w, i), STR("\"job\":\"j1099\",\"prom_metric_type\":\"counter\",\"c\":2}"));
+    }
+    assert_true(one && other);
+}
+
 static void version_1_units_and_resolution(void **state)
 {
     static struct plan_unit unit = {{"a", 1}, {"Bytes", 5}};
@@ -669,6 +701,7 @@ int main(void)
         TEST(an_event_has_at_most_100_definitions),
         TEST(an_event_is_no_larger_than_the_service_takes),
         TEST(the_group_may_be_named_by_labels),
+        TEST(places_that_are_named_no_more_go),
         TEST(version_1_units_and_resolution),
         TEST(extraction_can_be_disabled),
         TEST(a_directive_names_only_what_is_there),
