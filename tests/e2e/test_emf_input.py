@@ -85,7 +85,8 @@ def test_tcp_to_its_groups(make_reporting, proxy, emulator):  # noqa: F811
     assert began - 1000 <= min(stamps) and max(stamps) <= time.time() * 1000 + 1000
     stored = emf.log_events(emulator.logs, "/emf/tcp/a", "own")
     assert [text for _, text in stored] == arrived[("/emf/tcp/a", "own")]
-    ledger = drained(agent)
+    drained(agent)
+    ledger = agent.balanced()
     assert ledger["read"] == ledger["delivered"] == 402
     assert counted(agent, "leadline_emf_input_events_total", transport="tcp") == 402
     agent.stop()
