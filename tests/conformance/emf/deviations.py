@@ -7,6 +7,8 @@ that changes nothing in a case that names it fails the case: it is no deviation 
 import copy
 import json
 
+from events import ordered
+
 OF_THE_RESOURCE = {"service.name": "job", "service.instance.id": "instance"}
 ONLY_OF_THE_RESOURCE = ("net.host.name", "net.host.port", "http.scheme", "server.address", "server.port", "url.scheme",
                         "receiver", "OTelLib")
@@ -33,14 +35,13 @@ def resource_is_labels(e, _):
         e.labels.pop(name, None)
     e.target = e.labels.get("instance")
     sets = lambda found: tuple(tuple(sorted(OF_THE_RESOURCE.get(n, n) for n in s)) for s in found)
-    e.directives = sorted(((space, sets(dimensions), metrics) for space, dimensions, metrics in e.directives), key=repr)
+    e.directives = ordered((space, sets(dimensions), metrics) for space, dimensions, metrics in e.directives)
 
 
 def no_empty_unit(e, _):
     """This version of the exporter writes an empty unit and the resolution of a minute; the agent's leaves them out."""
     member = lambda m: tuple(x for x in m if x not in (("Unit", ""), ("StorageResolution", 60)))
-    e.directives = sorted(((space, dimensions, frozenset(map(member, metrics))) for space, dimensions, metrics in e.directives),
-                          key=repr)
+    e.directives = ordered((space, dimensions, frozenset(map(member, metrics))) for space, dimensions, metrics in e.directives)
 
 
 def always_a_version(e, case):
@@ -58,7 +59,7 @@ def without_metrics(e, names):
     """As if these had not been scraped"""
     e.values = {k: v for k, v in e.values.items() if k not in names}
     kept = [(space, sets, frozenset(m for m in metrics if dict(m)["Name"] not in names)) for space, sets, metrics in e.directives]
-    e.directives = [d for d in kept if d[2]]
+    e.directives = ordered(d for d in kept if d[2])
 
 
 def no_report(e, _):
@@ -82,7 +83,7 @@ def of_collector(change):
 def with_sets(e, is_kept):
     """Only those dimension sets"""
     found = [(space, tuple(s for s in sets if is_kept(s)), metrics) for space, sets, metrics in e.directives]
-    e.directives = [d for d in found if d[1]]
+    e.directives = ordered(d for d in found if d[1])
 
 
 def other_escapes(mine, theirs, _):
@@ -166,8 +167,8 @@ def value_is_prometheus(e, case):
     new = ("Name", "prometheus"), ("Unit", case.units["prometheus"])
     if "value" in e.values:
         e.values["prometheus"] = e.values.pop("value")
-    e.directives = [(space, sets, frozenset(new if m[0] == ("Name", "value") else m for m in metrics))
-                    for space, sets, metrics in e.directives]
+    renamed = lambda metrics: frozenset(new if m[0] == ("Name", "value") else m for m in metrics)
+    e.directives = ordered((space, sets, renamed(metrics)) for space, sets, metrics in e.directives)
 
 
 def definitions(e):
@@ -189,7 +190,7 @@ def split_at_100(mine, theirs, _):
         merged = {(space, sets): metrics for space, sets, metrics in first.directives}
         for space, sets, metrics in e.directives:
             merged[space, sets] = merged.get((space, sets), frozenset()) | metrics
-        first.directives = sorted(((*k, metrics) for k, metrics in merged.items()), key=repr)
+        first.directives = ordered((*k, metrics) for k, metrics in merged.items())
     return list(joined.values()), theirs
 
 

@@ -61,12 +61,16 @@ def directive(d):
     return d["Namespace"], tuple(tuple(s) for s in d["Dimensions"]), frozenset(metrics)
 
 
+def ordered(directives):
+    return sorted(directives, key=lambda d: (d[0], d[1], sorted(d[2])))
+
+
 def read(received, is_version_1):
     labels, values, rest, directives = {}, {}, {}, []
     for name, text, value in members(received.message):
         if name == ("_aws" if is_version_1 else "CloudWatchMetrics") and not isinstance(value, str):
             found = value if not is_version_1 else value.pop("CloudWatchMetrics")
-            directives = sorted(map(directive, found), key=repr)
+            directives = ordered(map(directive, found))
             if is_version_1:
                 rest["_aws"] = {k: v == received.timestamp if k == "Timestamp" else v for k, v in value.items()}
         elif name == "Timestamp" and not is_version_1:
@@ -121,5 +125,5 @@ def short(part, other):
     if isinstance(part, dict):
         return {k: v for k, v in part.items() if other.get(k) != v}
     if isinstance(part, list):
-        return [d for d in part if d not in other]
+        return [d for d in part if d not in other] or part
     return part
