@@ -72,6 +72,7 @@ struct cw_lane {
     enum cw_step step;
     bool made;      /* the stream was made for this request already */
     uint32_t taken; /* parts of this request */
+    uint32_t gone;  /* how often in a row the stream was missing right after it was made */
     struct aws_call call;
     struct http_header headers[2];
     struct timer timer;

@@ -202,6 +202,8 @@ static void cut_chunks(struct emf *e, uint32_t first, uint32_t n, double sum, do
 
     for (uint32_t at = EMF_VALUES_MAX; at < n; at++)
         rest -= e->numbers[counts + at];
+    if (rest < 0) /* _count says less than the buckets */
+        rest = 0;
     add_chunk(e, first, n < EMF_VALUES_MAX ? n : EMF_VALUES_MAX, counts, sum, rest);
     for (uint32_t at = EMF_VALUES_MAX; at < n; at += EMF_VALUES_MAX) {
         uint32_t m = n - at < EMF_VALUES_MAX ? n - at : EMF_VALUES_MAX;

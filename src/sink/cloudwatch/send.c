@@ -250,7 +250,7 @@ static bool take_request(struct cw_lane *l)
     l->sent = (struct cw_part){0};
     l->step = CW_PUT;
     l->made = false;
-    l->taken = 0;
+    l->taken = l->gone = 0;
     if (cw_note_parse(r->body, &l->note) != OK || !note_is_whole(l)) {
         log_corrupt(l);
         l->outcome.dropped[DROP_CORRUPT] = r->samples;
@@ -409,6 +409,7 @@ static void part_taken(struct cw_lane *l, const struct aws_answer *a, bool befor
     counter_histogram_observe(c->count.to_ack, age_ms > 0 ? (double)age_ms / 1e3 : 0);
     note_success(l, a);
     l->attempt = l->refused_in_row = 0;
+    l->gone = 0;
     l->taken++;
     lane_go(l);
 }
@@ -471,6 +472,7 @@ static void put_answered(struct cw_lane *l, const struct aws_answer *a, enum cw_
             return;
         }
         l->made = false; /* made, and gone again, or not known everywhere yet */
+        l->attempt = l->gone++;
         again(l, a, logs ? CW_RETRY_SOON : CW_RETRY_MENDED);
         return;
     default:

@@ -192,6 +192,31 @@ static void draining_does_not_wait_out_a_back_off(void **state)
     cw_world_free(w);
 }
 
+static void decide_gone(struct cw_world *w, const char *operation, const struct node *body, struct fake_reply *out)
+{
+    (void)w, (void)body;
+    if (strcmp(operation, "PutLogEvents") == 0)
+        *out = (struct fake_reply){.code = "ResourceNotFoundException", .message = "no such stream"};
+}
+
+/* A stream that is there, and missing, is asked for less and less often. */
+static void a_stream_that_stays_missing_is_waited_for(void **state)
+{
+    (void)state;
+    struct cw_world *w = start();
+    w->decide = decide_gone;
+    cw_event(w, "one", clock_wall_ms(), "x");
+    world_until(w->loop, w->n_puts > 12);
+    uint32_t most = 0;
+    for (int i = 0; i < LANES; i++)
+        most = w->c->lanes[i] && w->c->lanes[i]->gone > most ? w->c->lanes[i]->gone : most;
+    assert_true(most >= 5);
+    w->decide = NULL;
+    cw_drain(w);
+    assert_int_equal(cw_ledger(w).delivered, 1);
+    cw_world_free(w);
+}
+
 static void decide_lost(struct cw_world *w, const char *operation, const struct node *body, struct fake_reply *out)
 {
     (void)operation, (void)body;
@@ -512,6 +537,7 @@ int main(void)
         cmocka_unit_test(events_are_worth_more_than_retention),
         cmocka_unit_test(what_passes_is_waited_for),
         cmocka_unit_test(draining_does_not_wait_out_a_back_off),
+        cmocka_unit_test(a_stream_that_stays_missing_is_waited_for),
         cmocka_unit_test(lost_answers_are_counted),
         cmocka_unit_test(what_the_service_has_is_no_duplicate),
         cmocka_unit_test(a_bad_event_costs_only_itself),
