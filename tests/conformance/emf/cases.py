@@ -202,6 +202,18 @@ def said_twice(n):
             f"# TYPE c gauge\nc {n}\nc {n + 10}\n# TYPE late gauge\n# TYPE hits counter\nhits_total {n * 2}\nlate 4\n")
 
 
+def odd_names(n):
+    return (family("gauge", "g", f'{{quantile="0.5"}} {n}', f'{{le="1"}} {n}', f'{{le="+Inf",quantile="1"}} {n}')
+            + family("counter", "c_total", f'{{le="2"}} {n * 3}', f'{{quantile="0.5"}} {n * 4}')
+            + family("gauge", "rule:of:colons", f" {n}") + family("gauge", "b_total", f" {n}") + family("gauge", "n_bucket", f" {n}")
+            + family("counter", "d_sum", f" {n * 2}") + family("gauge", "e_count", f" {n}") + family("gauge", "_", f" {n}")
+            + family("counter", "plain", f" {n * n}") + family("gauge", "A", f' {n}', f'{{_="1",B="2",__x="3"}} {n}'))
+
+
+def untyped(n):
+    return f"one {n}\n# TYPE two untyped\ntwo {n}\n# TYPE three gauge\nthree {n}\n"
+
+
 def empty_labels(n):
     return family("gauge", "g", f'{{a="",b="1"}} {n}', f'{{a="1",b=""}} {n}', f'{{a="2",}} {n}')
 
@@ -301,6 +313,8 @@ SELECTORS = [declared(["lpha$", "^bet"], [["ClusterName"]]), declared(["a{2}|m{2
 PLACEHOLDERS = "{ClusterName}/{TaskDefinitionFamily}/{TaskId}/{NodeName}/{PodName}/{ContainerInstanceId}"
 FULL = {k: f"the-{k}" for k in ("TaskDefinitionFamily", "TaskId", "NodeName", "PodName", "ContainerInstanceId")}
 SPREAD = [{**FULL, "job": "web"}, {"TaskDefinitionFamily": "half", "job": "web"}, {"job": "a b/c"}, {**FULL, "job": "worker"}]
+ODD = [{"job": "x:y*z", "TaskId": "a b:c*d"}, {"job": "ü/漢", "TaskId": "größe", "PodName": "{x}"},
+       {"job": " ", "TaskId": "", "PodName": "p"}, {"job": "undefined", "TaskId": "<&>", "PodName": "\\\"\n"}]
 RELABEL = [{"source_labels": ["__name__"], "regex": "alpha", "target_label": "__name__", "replacement": "renamed"},
            {"source_labels": ["__name__"], "regex": "alphabet", "action": "drop"},
            {"source_labels": ["x"], "regex": "(.+)", "target_label": "z", "replacement": "z-$1"},
@@ -336,6 +350,8 @@ def cases(seed):
         Case("hundred", many(99)),
         Case("wide", twelve_labels, [declared(["wide"], [WIDE[:10], WIDE[:11], WIDE])], deviations=[more_than_10_dimensions]),
         Case("groups", few, group=PLACEHOLDERS, targets=SPREAD, cluster="a.b-c"),
+        Case("odd_places", few, group="{TaskId}/{PodName}", targets=ODD, cluster="c",
+             deviations=[possible_places, impossible_dimensions, other_escapes]),
         Case("relabel", few, [declared(["alpha", "renamed"], [["z"], ["y"], ["x"]])], relabel=RELABEL),
         Case("merged", merged, relabel=[{"regex": "who", "action": "labeldrop"}]),
         Case("clashing", clashing, [declared(["g"], [["exported_job", "job"], ["exported_instance"]])]),
@@ -355,6 +371,8 @@ def cases(seed):
                                         for i in range(150)]),
         Case("said_twice", said_twice, deviations=[first_of_twins]),
         Case("empty_labels", empty_labels, [declared(["g"], [["a"], ["b"]])]),
+        Case("odd_names", odd_names),
+        Case("untyped", untyped, variables={"LEADLINE_EMF_UNTYPED": "gauge"}),
         Case("appearing", appearing, steps=6, variables={"LEADLINE_EMF_FIRST_VALUES": "true"},
              exporter={"retain_initial_value_of_delta_metric": True}, deviations=[no_first_values_at_start]),
         *[at_random(seed, i) for i in range(8)],

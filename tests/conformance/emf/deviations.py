@@ -6,6 +6,7 @@ that changes nothing in a case that names it fails the case: it is no deviation 
 """
 import copy
 import json
+import re
 
 from events import ordered
 
@@ -197,6 +198,13 @@ def split_at_100(mine, theirs, _):
 def more_than_10_dimensions(mine, theirs, _):
     """The exporter drops sets of more than 10 names, from when CloudWatch took no more; it takes 30."""
     return each(mine, lambda e: with_sets(e, lambda s: len(s) <= 10)), theirs
+
+
+@of_collector
+def possible_places(e, _):
+    """What no log group or stream may be called becomes underscores, one for a byte: the original is refused it, and loses the events."""
+    group, stream = e.place
+    e.place = re.sub(r"[^A-Za-z0-9._/#-]", lambda m: "_" * len(m[0].encode()), group), re.sub("[:*]", "_", stream)
 
 
 @of_collector
