@@ -93,10 +93,7 @@ static void print_targets(const struct cycle_findings *f, struct buf *out)
         text_table_add(&t, buf_view(&labels));
         text_table_add(&t, f->targets[i].found_by);
     }
-    text_table_print(&t, WIDTH, out);
-    text_table_release(&t);
-    if (f->n_targets)
-        buf_char(out, '\n');
+    text_table_end(&t, NULL, WIDTH, out);
 }
 
 static void print_skips(const struct cycle_findings *f, struct buf *out)
@@ -104,8 +101,6 @@ static void print_skips(const struct cycle_findings *f, struct buf *out)
     static const char *const names[] = {"JOB", "FOUND BY", "WHAT", "WHY"};
     struct text_table t;
 
-    if (!f->n_skips)
-        return;
     text_table_init(&t, names, COUNT_OF(names));
     for (uint32_t i = 0; i < f->n_skips; i++) {
         text_table_add(&t, f->skips[i].job_name);
@@ -113,10 +108,7 @@ static void print_skips(const struct cycle_findings *f, struct buf *out)
         text_table_add(&t, f->skips[i].what);
         text_table_add(&t, f->skips[i].why);
     }
-    buf_c(out, "LEFT OUT\n");
-    text_table_print(&t, WIDTH, out);
-    text_table_release(&t);
-    buf_char(out, '\n');
+    text_table_end(&t, "LEFT OUT", WIDTH, out);
 }
 
 static void print_failures(const struct cycle_findings *f, struct buf *out)
@@ -124,8 +116,6 @@ static void print_failures(const struct cycle_findings *f, struct buf *out)
     static const char *const names[] = {"JOB", "DISCOVERY", "ABOUT", "ERROR"};
     struct text_table t;
 
-    if (!f->n_failed)
-        return;
     text_table_init(&t, names, COUNT_OF(names));
     for (uint32_t i = 0; i < f->n_discoveries; i++) {
         const struct cycle_discovery *d = &f->discoveries[i];
@@ -136,10 +126,7 @@ static void print_failures(const struct cycle_findings *f, struct buf *out)
         text_table_add(&t, d->about);
         text_table_add(&t, d->error);
     }
-    buf_c(out, "FAILED\n");
-    text_table_print(&t, WIDTH, out);
-    text_table_release(&t);
-    buf_char(out, '\n');
+    text_table_end(&t, "FAILED", WIDTH, out);
 }
 
 static void print_table(const struct cycle_findings *f, struct buf *out)

@@ -50,8 +50,6 @@ static void print_failures(const struct trial_findings *f, struct buf *out)
     static const char *const names[] = {"JOB", "WHAT", "ERROR"};
     struct text_table t;
 
-    if (f->n_failed + f->n_discoveries_failed == 0)
-        return;
     text_table_init(&t, names, COUNT_OF(names));
     for (uint32_t i = 0; i < f->n_discoveries; i++) {
         const struct cycle_discovery *d = &f->discoveries[i];
@@ -70,10 +68,7 @@ static void print_failures(const struct trial_findings *f, struct buf *out)
         text_table_add(&t, f->targets[i].url);
         text_table_add(&t, f->targets[i].error);
     }
-    buf_c(out, "FAILED\n");
-    text_table_print(&t, WIDTH, out);
-    text_table_release(&t);
-    buf_char(out, '\n');
+    text_table_end(&t, "FAILED", WIDTH, out);
 }
 
 /* ---- declarations ------------------------------------------------------------------------------------------------ */

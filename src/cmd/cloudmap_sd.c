@@ -18,7 +18,6 @@
  *
  * One thread, the control loop; files are written on the work pool.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -77,7 +76,7 @@ struct sidecar {
     struct log *log;
     struct counters *counters;
     struct loop *loop;
-    struct loop_signal *signals[3];
+    struct service_signals signals;
     struct timer period;
 
     struct http_client *http;
@@ -356,8 +355,7 @@ static void forget_job(struct aws_job *j)
 static void close_all(struct sidecar *s)
 {
     timer_stop(&s->period);
-    for (size_t i = 0; i < COUNT_OF(s->signals); i++)
-        loop_signal_close(s->signals[i]);
+    service_signals_close(&s->signals);
     if (s->server)
         http_server_free(s->server);
     if (s->discoverer)
@@ -396,10 +394,7 @@ static int start(struct sidecar *s)
 {
     struct diag d = {0};
 
-    signal(SIGPIPE, SIG_IGN);
-    s->signals[0] = loop_signal_open(s->loop, SIGTERM, on_terminate, s);
-    s->signals[1] = loop_signal_open(s->loop, SIGINT, on_terminate, s);
-    s->signals[2] = loop_signal_open(s->loop, SIGHUP, on_hangup, s);
+    service_signals_open(&s->signals, s->loop, on_terminate, on_hangup, s);
     enum err err = open_aws(s, &d);
     open_files(s);
     if (!err)

@@ -18,13 +18,11 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/version.h"
@@ -98,7 +96,7 @@ struct agent {
     struct counters *counters;
     struct loop *loop;
     struct program *program;
-    struct loop_signal *signals[3];
+    struct service_signals signals;
     struct web_flag *shown;
     uint64_t memory_ceiling_bytes;
 
@@ -199,8 +197,7 @@ static void on_terminate(int signum, void *ctx)
     struct agent *a = ctx;
 
     if (a->program) /* else a start that failed is being undone */
-        program_stop(a->program, signum == SIGINT ? "Received an OS signal, exiting gracefully... (interrupt)"
-                                                  : "Received an OS signal, exiting gracefully... (terminated)");
+        program_stop(a->program, service_stop_reason(signum));
 }
 
 static void on_hangup(int signum, void *ctx)
@@ -213,20 +210,11 @@ static void on_hangup(int signum, void *ctx)
         return; /* said there */
 }
 
-static void open_signals(struct agent *a)
-{
-    signal(SIGPIPE, SIG_IGN);
-    a->signals[0] = loop_signal_open(a->loop, SIGTERM, on_terminate, a);
-    a->signals[1] = loop_signal_open(a->loop, SIGINT, on_terminate, a);
-    a->signals[2] = loop_signal_open(a->loop, SIGHUP, on_hangup, a);
-}
-
 static void close_signals(void *ctx)
 {
     struct agent *a = ctx;
 
-    for (size_t i = 0; i < COUNT_OF(a->signals); i++)
-        loop_signal_close(a->signals[i]);
+    service_signals_close(&a->signals);
 }
 
 /* ---- options ---- */
@@ -263,11 +251,6 @@ static void fill_web(struct agent *a, struct web_options *web)
     web->page_title = STR("leadline cloudwatch-agent");
     web->cors_origin = STR(".*");
     web->agent = true;
-    web->flags = a->shown;
-    web->n_flags = a->flags->n_specs;
-    web->start_ms = clock_wall_ms();
-    web->log = a->log;
-    web->counters = a->counters;
 }
 
 static void fill_options(struct agent *a, struct program_options *o)
@@ -275,17 +258,12 @@ static void fill_options(struct agent *a, struct program_options *o)
     const struct flags *f = a->flags;
 
     *o = (struct program_options){
-        .log = a->log,
-        .counters = a->counters,
         .single_loop = true,
         .data_directory = flags_text(f, "spool.path").p,
         .data_named = flags_given(f, "spool.path"),
         .data_flag = "--spool.path",
         .compression = COMPRESS_SNAPPY,
         .memory_ceiling_bytes = a->memory_ceiling_bytes,
-        .spool_memory = str_eq(flags_text(f, "spool"), STR("memory")),
-        .spool_max_bytes = flags_size(f, "spool.max-bytes"),
-        .spool_memory_bytes = flags_size(f, "spool.memory"),
         .spool_max_age_ms = flags_duration_ms(f, "spool.max-age"),
         .adjust_timestamps = true,
         .timestamp_tolerance_ms = TOLERANCE_MS,
@@ -297,6 +275,7 @@ static void fill_options(struct agent *a, struct program_options *o)
         .stopped = close_signals,
         .stopped_ctx = a,
     };
+    service_fill_program(f, a->log, a->counters, a->shown, o);
     fill_web(a, &o->web);
 }
 
@@ -341,7 +320,7 @@ static int run_program(struct agent *a)
     a->shown = service_flags(a->flags, &a->arena);
     fill_options(a, &o);
     a->loop = loop_new("control");
-    open_signals(a);
+    service_signals_open(&a->signals, a->loop, on_terminate, on_hangup, a);
     enum err err = program_start(a->loop, &o, plan, &a->program, &d);
     if (!err)
         say_what_starts(a, plan);

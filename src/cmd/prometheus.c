@@ -5,12 +5,10 @@
  * This file turns the command line into program_options, catches signals, and hands over to run/.
  */
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "cmd/cmd.h"
@@ -36,7 +34,7 @@ struct agent {
     struct loop *loop;
     struct program *program;
     struct web_flag *shown; /* /api/v1/status/flags */
-    struct loop_signal *signals[3];
+    struct service_signals signals;
     struct timer auto_reload;
     uint64_t config_hash;
 };
@@ -250,10 +248,8 @@ static void on_terminate(int signum, void *ctx)
     struct agent *a = ctx;
 
     timer_stop(&a->auto_reload);
-    if (!a->program) /* a start that failed is being undone */
-        return;
-    program_stop(a->program, signum == SIGINT ? "Received an OS signal, exiting gracefully... (interrupt)"
-                                              : "Received an OS signal, exiting gracefully... (terminated)");
+    if (a->program) /* else a start that failed is being undone */
+        program_stop(a->program, service_stop_reason(signum));
 }
 
 static void on_hangup(int signum, void *ctx)
@@ -266,21 +262,12 @@ static void on_hangup(int signum, void *ctx)
         a->config_hash = hash_config(a);
 }
 
-static void open_signals(struct agent *a)
-{
-    signal(SIGPIPE, SIG_IGN);
-    a->signals[0] = loop_signal_open(a->loop, SIGTERM, on_terminate, a);
-    a->signals[1] = loop_signal_open(a->loop, SIGINT, on_terminate, a);
-    a->signals[2] = loop_signal_open(a->loop, SIGHUP, on_hangup, a);
-}
-
 static void close_signals(void *ctx)
 {
     struct agent *a = ctx;
 
     timer_stop(&a->auto_reload);
-    for (size_t i = 0; i < COUNT_OF(a->signals); i++)
-        loop_signal_close(a->signals[i]);
+    service_signals_close(&a->signals);
 }
 
 /* ---- options ---- */
@@ -316,11 +303,6 @@ static void fill_web(struct agent *a, struct web_options *web)
     web->read_timeout_s = (uint32_t)((flags_duration_ms(f, "web.read-timeout") + 999) / 1000);
     web->config_file = flags_text(f, "web.config.file").p;
     web->agent = flags_bool(f, "agent");
-    web->flags = a->shown;
-    web->n_flags = f->n_specs;
-    web->start_ms = clock_wall_ms();
-    web->log = a->log;
-    web->counters = a->counters;
 }
 
 static void fill_options(struct agent *a, struct program_options *o)
@@ -331,17 +313,12 @@ static void fill_options(struct agent *a, struct program_options *o)
                                                     : "storage.tsdb.path";
 
     *o = (struct program_options){
-        .log = a->log,
-        .counters = a->counters,
         .workers = (uint32_t)flags_number(f, "workers"),
         .data_directory = flags_text(f, path).p,
         .data_named = flags_given(f, path),
         .data_flag = "--storage.agent.path",
         .compression = str_eq(flags_text(f, "remote-write.compression"), STR("zstd")) ? COMPRESS_ZSTD : COMPRESS_SNAPPY,
         .memory_ceiling_bytes = a->memory_ceiling_bytes,
-        .spool_memory = str_eq(flags_text(f, "spool"), STR("memory")),
-        .spool_max_bytes = flags_size(f, "spool.max-bytes"),
-        .spool_memory_bytes = flags_size(f, "spool.memory"),
         .spool_max_age_ms = flags_duration_ms(f, flags_given(f, "spool.max-age") ? "spool.max-age"
                                                                                  : "storage.agent.retention.max-time"),
         .adjust_timestamps = flags_bool(f, "scrape.adjust-timestamps"),
@@ -353,6 +330,7 @@ static void fill_options(struct agent *a, struct program_options *o)
         .stopped = close_signals,
         .stopped_ctx = a,
     };
+    service_fill_program(f, a->log, a->counters, a->shown, o);
     fill_web(a, &o->web);
 }
 
@@ -374,7 +352,7 @@ static int run(struct agent *a)
     a->shown = service_flags(&a->flags, &a->flags.arena);
     fill_options(a, &o);
     a->loop = loop_new("control");
-    open_signals(a);
+    service_signals_open(&a->signals, a->loop, on_terminate, on_hangup, a);
     enum err err = program_start(a->loop, &o, plan, &a->program, &d);
     plan_unref(plan);
     if (err) {

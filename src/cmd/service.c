@@ -15,8 +15,10 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "run/program.h"
 
 static const char plain[] = "text/plain; charset=utf-8";
 
@@ -62,6 +64,40 @@ bool service_ceiling(const struct flags *f, uint64_t *bytes)
 void service_say_signal(struct log *log, int signum)
 {
     log_info(log, "Received an OS signal, exiting", F_C("signal", signum == SIGINT ? "interrupt" : "terminated"));
+}
+
+const char *service_stop_reason(int signum)
+{
+    return signum == SIGINT ? "Received an OS signal, exiting gracefully... (interrupt)"
+                            : "Received an OS signal, exiting gracefully... (terminated)";
+}
+
+void service_signals_open(struct service_signals *s, struct loop *loop, signal_fn *on_terminate, signal_fn *on_hangup,
+                          void *ctx)
+{
+    signal(SIGPIPE, SIG_IGN);
+    s->open[0] = loop_signal_open(loop, SIGTERM, on_terminate, ctx);
+    s->open[1] = loop_signal_open(loop, SIGINT, on_terminate, ctx);
+    s->open[2] = loop_signal_open(loop, SIGHUP, on_hangup, ctx);
+}
+
+void service_signals_close(struct service_signals *s)
+{
+    for (size_t i = 0; i < COUNT_OF(s->open); i++)
+        loop_signal_close(s->open[i]);
+}
+
+void service_fill_program(const struct flags *f, struct log *log, struct counters *counters, struct web_flag *shown,
+                          struct program_options *o)
+{
+    o->log = o->web.log = log;
+    o->counters = o->web.counters = counters;
+    o->spool_memory = str_eq(flags_text(f, "spool"), STR("memory"));
+    o->spool_max_bytes = flags_size(f, "spool.max-bytes");
+    o->spool_memory_bytes = flags_size(f, "spool.memory");
+    o->web.flags = shown;
+    o->web.n_flags = f->n_specs;
+    o->web.start_ms = clock_wall_ms();
 }
 
 bool service_is_read(struct http_call *call)

@@ -5,6 +5,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "cmd/flags.h"
+#include "loop/loop.h"
 #include "net/http_server.h"
 #include "web/web.h"
 
@@ -18,6 +19,23 @@ const char *service_environment(const char *name);
 /* By --log.level and --log.format, on standard error. */
 struct log *service_log(const struct flags *f);
 void service_say_signal(struct log *log, int signum);
+/* Why a program that is called after the original stops, in the original's words. */
+const char *service_stop_reason(int signum);
+
+/* Closed before the loop is freed. */
+struct service_signals {
+    struct loop_signal *open[3];
+};
+/* SIGTERM and SIGINT end the service, SIGHUP has it read again; SIGPIPE is ignored from here on. */
+void service_signals_open(struct service_signals *s, struct loop *loop, signal_fn *on_terminate, signal_fn *on_hangup,
+                          void *ctx);
+void service_signals_close(struct service_signals *s);
+
+/* Of what runs under run/program.h: log, counters, the flags --spool, --spool.max-bytes and --spool.memory, and what
+ * the pages tell of the process. `shown` is by service_flags, of the same flags. */
+struct program_options;
+void service_fill_program(const struct flags *f, struct log *log, struct counters *counters, struct web_flag *shown,
+                          struct program_options *o);
 
 struct service_pages {
     const char *name; /* "leadline cloudmap-sd" */

@@ -156,3 +156,13 @@ void text_table_print(const struct text_table *t, uint32_t max_width, struct buf
     for (size_t i = 0; i + t->columns <= t->n; i += t->columns)
         print_row(t, t->cells + i, widths, out);
 }
+
+void text_table_end(struct text_table *t, const char *title, uint32_t max_width, struct buf *out)
+{
+    if (t->n && title)
+        buf_printf(out, "%s\n", title);
+    text_table_print(t, max_width, out);
+    if (t->n)
+        buf_char(out, '\n');
+    text_table_release(t);
+}

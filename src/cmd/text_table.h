@@ -27,5 +27,7 @@ void text_table_release(struct text_table *t);
 void text_table_add(struct text_table *t, struct str text);
 /* Nothing when there are no rows. */
 void text_table_print(const struct text_table *t, uint32_t max_width, struct buf *out);
+/* Prints it below a line with its title (NULL: none) and above an empty one, and releases it. */
+void text_table_end(struct text_table *t, const char *title, uint32_t max_width, struct buf *out);
 
 #endif

@@ -60,6 +60,23 @@ static void test_breaks(void **state)
     text_table_release(&t);
 }
 
+static void test_a_section(void **state)
+{
+    struct text_table t;
+    AUTO_BUF out = {0};
+
+    (void)state;
+    text_table_init(&t, names, 3);
+    text_table_end(&t, "FAILED", 40, &out);
+    assert_int_equal(out.n, 0);
+    text_table_init(&t, names, 3);
+    add_row(&t, "a", "b", "c");
+    text_table_end(&t, "FAILED", 40, &out);
+    assert_string_equal(out.p, "FAILED\n"
+                               "JOB  WHAT  WHY\n"
+                               "a    b     c\n\n");
+}
+
 /* Every line fits, characters stay whole, and nothing but the room between words is lost. */
 static void test_any_text(void **state)
 {
@@ -91,6 +108,7 @@ int main(void)
         cmocka_unit_test(test_narrow),
         cmocka_unit_test(test_a_column_without_text_is_left_out),
         cmocka_unit_test(test_breaks),
+        cmocka_unit_test(test_a_section),
         cmocka_unit_test(test_any_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
