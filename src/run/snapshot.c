@@ -141,7 +141,7 @@ static void fill_sinks(struct gathering *g, struct web_snapshot *s)
         w->mode = sink->mode;
         w->directory = str_dup(a, str_c(sink->directory));
         spool_ledger(sink->spool, &w->ledger);
-        for (uint32_t lane = 0; lane < LANES; lane++)
+        for (uint32_t lane = 0; lane < SPOOL_LANES; lane++)
             spool_ledger_lane(sink->spool, lane, &w->lanes[lane]);
         for (uint32_t k = 0; k < g->p->n_workers; k++)
             if (g->answers[k]->has_sink[i])

@@ -61,7 +61,7 @@ static void header_write(const struct fold_state *f, uint8_t *page)
 static void slot_write(struct fold_state *f, uint8_t *page, bool whole)
 {
     struct fold_slot slot = {.whole = whole};
-    for (uint32_t i = 0; i < LANES && whole; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES && whole; i++) {
         struct spool_ledger l;
         spool_ledger_lane(f->s, i, &l);
         slot.reads[i] = l.read;
@@ -70,7 +70,7 @@ static void slot_write(struct fold_state *f, uint8_t *page, bool whole)
 }
 
 /* Up to which count the versions of each lane hold; 0: none. False: this is no state of ours. */
-static bool decide(const struct fold_state *f, const uint8_t *page, uint64_t limits[LANES])
+static bool decide(const struct fold_state *f, const uint8_t *page, uint64_t limits[SPOOL_LANES])
 {
     struct fold_header h;
     struct fold_slot slot;
@@ -79,7 +79,7 @@ static bool decide(const struct fold_state *f, const uint8_t *page, uint64_t lim
         slots_read(page, &slot, sizeof(slot)))
         return false;
     bool same_boot = memcmp(h.boot_id, f->s->boot_id, BOOT_ID_SIZE) == 0 && !f->network;
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         struct spool_ledger l;
         const struct lane_found *found = f->s->lanes[i].found;
         spool_ledger_lane(f->s, i, &l);
@@ -229,11 +229,11 @@ static void judge_entry(struct fold_state *f, struct fold_entry *e, uint64_t lim
         fold_clear_word(&e->version[i].from);
 }
 
-static void judge_page(struct fold_state *f, struct fold_page *p, const uint64_t limits[LANES])
+static void judge_page(struct fold_state *f, struct fold_page *p, const uint64_t limits[SPOOL_LANES])
 {
     if (p->mark == 0)
         return;
-    if (p->mark != page_mark(p) || p->lane >= LANES) {
+    if (p->mark != page_mark(p) || p->lane >= SPOOL_LANES) {
         f->damaged++;
         set_mark(p, 0);
         return;
@@ -263,7 +263,7 @@ static void cut_chunk(struct fold_state *f, struct fold_chunk *c, uint32_t used)
     spool_hold_disk(f->s, -(int64_t)surplus, true);
 }
 
-static void take_pages(struct fold_state *f, const uint64_t limits[LANES])
+static void take_pages(struct fold_state *f, const uint64_t limits[SPOOL_LANES])
 {
     struct fold_chunk *c = &f->chunks[0];
     uint32_t used = 1;
@@ -282,7 +282,7 @@ static void take_pages(struct fold_state *f, const uint64_t limits[LANES])
 /* ---- opening ---- */
 
 /* The size that is to be taken over, in pages; 0: begin anew. */
-static uint32_t found_pages(struct fold_state *f, uint64_t limits[LANES])
+static uint32_t found_pages(struct fold_state *f, uint64_t limits[SPOOL_LANES])
 {
     struct stat st;
     _Alignas(8) uint8_t page[PAGE];
@@ -340,7 +340,7 @@ static void warn(const struct fold_state *f, const char *what, int error)
 
 bool fold_file_open(struct fold_state *f)
 {
-    uint64_t limits[LANES] = {0};
+    uint64_t limits[SPOOL_LANES] = {0};
     f->fd = -1;
     f->network = f->s->network;
     if (f->s->o.mode == SPOOL_DISK)

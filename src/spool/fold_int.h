@@ -59,8 +59,8 @@ _Static_assert(sizeof(struct fold_header) == 56, "on disk");
 /* The header page's slot (format.c). */
 struct fold_slot {
     uint32_t crc;
-    uint32_t whole;        /* the pages are as of these counts, all of them */
-    uint64_t reads[LANES]; /* then */
+    uint32_t whole;              /* the pages are as of these counts, all of them */
+    uint64_t reads[SPOOL_LANES]; /* then */
 };
 _Static_assert(sizeof(struct fold_slot) <= SLOT_STRIDE, "on disk");
 

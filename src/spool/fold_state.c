@@ -327,7 +327,7 @@ static void sweep_soon(struct fold_state *f)
 
 enum err fold_state_open(struct spool *s, struct loop *loop, struct fold_state **out, struct diag *d)
 {
-    for (uint32_t i = 0; i < LANES; i++)
+    for (uint32_t i = 0; i < SPOOL_LANES; i++)
         if (s->lanes[i].open)
             return diag_set(d, ERR_INTERNAL, "the fold state of spool %s is opened after its lanes", s->o.directory);
     struct fold_state *f = NEW(struct fold_state);
@@ -353,7 +353,15 @@ void fold_state_close(struct fold_state *f)
 
 /* ---- blocks, for their users ---- */
 
-static void page_unknown(struct fold_page *p, uint32_t lane)
+/* Of the two words that a version or a touch has: what it holds, from that count on. */
+static void put_words(uint64_t *time, uint64_t *from, int64_t ts_ms, uint64_t valid_from, uint32_t check)
+{
+    *time = fold_time_word(ts_ms, check);
+    atomic_thread_fence(memory_order_release);
+    __atomic_store_n(from, fold_from_word(valid_from, check), __ATOMIC_RELAXED);
+}
+
+static void page_clear(struct fold_page *p)
 {
     for (int i = 0; i < 2; i++)
         fold_clear_word(&p->touch[i].from);
@@ -361,7 +369,33 @@ static void page_unknown(struct fold_page *p, uint32_t lane)
         fold_clear_word(&p->series[i].version[0].from);
         fold_clear_word(&p->series[i].version[1].from);
     }
+}
+
+/* The page becomes another lane's. What its values were told with is committed, so they hold from that lane's present
+ * count on. A kill amid it costs values, and makes no older one the last. */
+static void page_move(struct fold_state *f, struct fold_page *p, uint32_t lane)
+{
+    struct fold_page kept = *p;
+    struct spool_ledger there;
+
+    spool_ledger_lane(f->s, lane, &there);
+    page_clear(p);
     fold_page_relabel(p, lane);
+    for (int i = 0; i < FOLD_PAGE_SERIES; i++) {
+        const struct fold_version *old = kept.series[i].version;
+        struct fold_version *v = &p->series[i].version[0];
+        old += fold_newest(old[0].from, old[1].from);
+        int64_t ts_ms = fold_version_ms(old->time);
+        v->value = old->value;
+        if (old->from)
+            put_words(&v->time, &v->from, ts_ms, there.read,
+                      fold_check(p->series[i].id, old->value, (uint64_t)ts_ms, there.read));
+    }
+    const struct fold_touch *old = &kept.touch[fold_newest(kept.touch[0].from, kept.touch[1].from)];
+    int64_t ts_ms = fold_version_ms(old->time);
+    if (old->from)
+        put_words(&p->touch[0].time, &p->touch[0].from, ts_ms, there.read,
+                  fold_check(p->key, 0, (uint64_t)ts_ms, there.read));
 }
 
 struct fold_block *fold_state_block(struct fold_state *f, uint64_t key, uint32_t lane)
@@ -376,11 +410,16 @@ struct fold_block *fold_state_block(struct fold_state *f, uint64_t key, uint32_t
     for (size_t i = 0; i < b->n_pages; i++) {
         struct fold_page *p = b->pages[i];
         if (p->lane != lane)
-            page_unknown(p, lane);
+            page_move(f, p, lane);
         p->keep_until_ms = 0;
         fold_page_written(f, p);
     }
     return b;
+}
+
+struct fold_block *fold_state_known(struct fold_state *f, uint64_t key, uint32_t lane)
+{
+    return block_find(f, key) ? fold_state_block(f, key, lane) : NULL;
 }
 
 void fold_block_forget(struct fold_block *b, int64_t keep_until_ms)
@@ -459,9 +498,7 @@ void fold_block_set(struct fold_block *b, uint32_t series, struct fold_value v, 
     memcpy(&bits, &v.value, sizeof(bits));
     uint32_t check = fold_check(e->id, bits, (uint64_t)v.ts_ms, valid_from);
     to->value = bits;
-    to->time = fold_time_word(v.ts_ms, check);
-    atomic_thread_fence(memory_order_release);
-    __atomic_store_n(&to->from, fold_from_word(valid_from, check), __ATOMIC_RELAXED);
+    put_words(&to->time, &to->from, v.ts_ms, valid_from, check);
 }
 
 bool fold_block_compact(struct fold_block *b, int64_t older_than_ms)
@@ -493,7 +530,5 @@ void fold_block_touch(struct fold_block *b, int64_t ts_ms, uint64_t valid_from)
     uint32_t check = fold_check(b->key, 0, (uint64_t)ts_ms, valid_from);
     fold_page_written(b->f, p);
     fold_clear_word(&to->from);
-    to->time = fold_time_word(ts_ms, check);
-    atomic_thread_fence(memory_order_release);
-    __atomic_store_n(&to->from, fold_from_word(valid_from, check), __ATOMIC_RELAXED);
+    put_words(&to->time, &to->from, ts_ms, valid_from, check);
 }

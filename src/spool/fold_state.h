@@ -29,9 +29,10 @@ enum err fold_state_open(struct spool *s, struct loop *loop, struct fold_state *
 /* After the lanes were closed. */
 void fold_state_close(struct fold_state *f);
 
-/* The block of this key, found from before or new. `lane`: of which `read` is told; one that changes makes the block's
- * series unknown. Valid until fold_block_forget; its place may move. */
+/* The block of this key, found from before or new. `lane`: of which `read` is told; it may be another one than before.
+ * Valid until fold_block_forget; its place may move. */
 struct fold_block *fold_state_block(struct fold_state *f, uint64_t key, uint32_t lane);
+struct fold_block *fold_state_known(struct fold_state *f, uint64_t key, uint32_t lane); /* NULL: there is none */
 /* Nobody writes to it any more (its target is gone): kept until `keep_until_ms` (wall clock), then its room is free. */
 void fold_block_forget(struct fold_block *b, int64_t keep_until_ms);
 

@@ -256,7 +256,7 @@ enum err spool_inspect(const char *directory, bool deep, spool_file_fn *fn, void
     enum err e = open_inspection(&x);
     if (!e)
         x.beside = in_use(x.dir);
-    for (uint32_t i = 0; i < LANES && !e; i++)
+    for (uint32_t i = 0; i < SPOOL_LANES && !e; i++)
         e = show_lane(&x, i, ledger);
     close_inspection(&x);
     return e;
@@ -271,7 +271,7 @@ enum err spool_inspect_requests(const char *directory,
     enum err e = open_inspection(&x);
     if (!e)
         e = lock_take(directory, x.dir, &lock, d);
-    for (uint32_t i = 0; i < LANES && !e; i++)
+    for (uint32_t i = 0; i < SPOOL_LANES && !e; i++)
         e = show_lane(&x, i, NULL);
     if (lock >= 0)
         close(lock);

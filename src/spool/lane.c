@@ -541,7 +541,7 @@ static void set_up(struct spool_lane *l)
 enum err spool_lane_open(struct spool *s, uint32_t lane, struct loop *loop, void (*ready)(void *ctx), void *ctx,
                          struct spool_lane **out, struct diag *d)
 {
-    if (lane >= LANES || s->lanes[lane].open)
+    if (lane >= SPOOL_LANES || s->lanes[lane].open)
         return diag_set(d, ERR_INTERNAL, "lane %u of spool %s cannot be opened twice", lane, s->o.directory);
     struct spool_lane *l = NEW(struct spool_lane);
     *l = (struct spool_lane){.s = s,

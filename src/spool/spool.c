@@ -74,7 +74,7 @@ void lane_name(uint32_t lane, char out[LANE_NAME_SIZE])
 bool lane_parse_name(const char *name, uint32_t *lane)
 {
     uint64_t n;
-    if (strncmp(name, "lane-", 5) != 0 || strlen(name) != 7 || num_parse_u64(str_c(name + 5), &n) != OK || n >= LANES)
+    if (strncmp(name, "lane-", 5) != 0 || strlen(name) != 7 || num_parse_u64(str_c(name + 5), &n) != OK || n >= SPOOL_LANES)
         return false;
     *lane = (uint32_t)n;
     return true;
@@ -163,7 +163,7 @@ void spool_ledger_lane(struct spool *s, uint32_t lane, struct spool_ledger *out)
 void spool_ledger(struct spool *s, struct spool_ledger *out)
 {
     *out = (struct spool_ledger){0};
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         struct spool_ledger l;
         spool_ledger_lane(s, i, &l);
         ledger_add(out, &l);
@@ -352,7 +352,7 @@ enum err meta_read(const char *directory, uint32_t *protocol, struct diag *d)
         meta_protocol(line, protocol);
         e = meta_number(line, "version", SPOOL_VERSION, directory, d);
         if (!e)
-            e = meta_number(line, "lanes", LANES, directory, d);
+            e = meta_number(line, "lanes", SPOOL_LANES, directory, d);
         if (e)
             return e;
     }
@@ -363,7 +363,7 @@ static enum err meta_write(const struct spool *s, struct diag *d)
 {
     AUTO_BUF path = {0}, text = {0};
     buf_printf(&path, "%s/meta", s->o.directory);
-    buf_printf(&text, "leadline spool\nversion %d\nlanes %d\nprotocol %u\n", SPOOL_VERSION, LANES, s->o.protocol);
+    buf_printf(&text, "leadline spool\nversion %d\nlanes %d\nprotocol %u\n", SPOOL_VERSION, SPOOL_LANES, s->o.protocol);
     return file_replace(path.p, buf_view(&text), d);
 }
 
@@ -492,7 +492,7 @@ enum err spool_open(const struct spool_options *o, struct spool **out, struct di
     enum err e = OK;
     if (o->mode == SPOOL_DISK) {
         e = open_directory(s, d);
-        for (uint32_t i = 0; i < LANES && !e; i++)
+        for (uint32_t i = 0; i < SPOOL_LANES && !e; i++)
             e = find_lane(s, i, &c, d);
     }
     compressor_release(&c);
@@ -518,7 +518,7 @@ bool spool_lane_has_data(const struct spool *s, uint32_t lane)
 
 void spool_close(struct spool *s)
 {
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         CHECK(!s->lanes[i].open);
         if (s->lanes[i].found)
             lane_found_release(s->lanes[i].found);

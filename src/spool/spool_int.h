@@ -37,7 +37,7 @@ struct spool {
     _Atomic uint64_t next_sync_ms;  /* monotonic */
     _Atomic uint64_t next_log_ms;   /* monotonic: a failing disk is told once a minute */
     _Atomic uint32_t log_swallowed;
-    struct spool_lane_entry lanes[LANES];
+    struct spool_lane_entry lanes[SPOOL_LANES];
 };
 
 #define LANE_NAME_SIZE 16

@@ -6,6 +6,11 @@
 
 #include "model/batch.h" /* LANES */
 
+/* Lanes of a spool, numbered from 0; they are made at their first use. Scrapes spread over LANES of them, places of
+ * CloudWatch have one each. */
+#define SPOOL_LANES 48
+_Static_assert(LANES <= SPOOL_LANES, "every batch has a lane");
+
 /* Why samples were dropped: the label `reason`. */
 enum spool_reason {
     /* Told with a commit. */

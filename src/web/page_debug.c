@@ -202,7 +202,7 @@ static void put_spool(const struct web_sink *sink, int64_t now_ms, struct buf *o
           "</code></span></h2><table><thead><tr><th>Lane</th><th class=\"n\">Read</th><th class=\"n\">Delivered</th>"
           "<th class=\"n\">Waiting</th><th class=\"n\">Dropped</th><th class=\"n\">Sealed requests</th>"
           "<th class=\"n\">Their bytes</th><th>Oldest</th></tr></thead><tbody>");
-    for (uint32_t lane = 0; lane < LANES; lane++)
+    for (uint32_t lane = 0; lane < SPOOL_LANES; lane++)
         if (sink->lanes[lane].read || sink->lanes[lane].waiting)
             put_lane(lane, &sink->lanes[lane], now_ms, out);
     close_table(out);

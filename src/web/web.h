@@ -37,7 +37,7 @@ struct web_sink {
     struct sink_status status; /* of all workers together */
     enum spool_mode mode;
     struct str directory;
-    struct spool_ledger lanes[LANES];
+    struct spool_ledger lanes[SPOOL_LANES];
 };
 
 struct web_worker {

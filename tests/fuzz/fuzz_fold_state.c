@@ -37,7 +37,7 @@ static void repair_word(uint64_t id, uint64_t value, uint64_t *time, uint64_t *f
 
 static void repair_page(struct fold_page *p)
 {
-    p->lane %= LANES;
+    p->lane %= SPOOL_LANES;
     p->key %= 8;
     p->mark = (uint64_t)fold_check(p->key, p->lane, FOLD_PAGE_MARK, 0) << 32 | FOLD_PAGE_MARK;
     for (int i = 0; i < 2; i++)
@@ -51,7 +51,7 @@ static void repair_page(struct fold_page *p)
 static void use(struct fold_state *f)
 {
     for (uint64_t key = 0; key < 8; key++) {
-        struct fold_block *b = fold_state_block(f, key, (uint32_t)key % LANES);
+        struct fold_block *b = fold_state_block(f, key, (uint32_t)key % SPOOL_LANES);
         uint32_t n = fold_block_series(b);
         for (uint32_t i = 0; i < n; i++) {
             struct fold_value v;
@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     close(fd);
     free(bytes);
     /* Counts that the versions may be below. */
-    for (uint32_t i = 0; i < LANES; i++)
+    for (uint32_t i = 0; i < SPOOL_LANES; i++)
         account_store(&s->lanes[i].account, &(struct spool_ledger){.read = data[0] & 4 ? (uint64_t)1 << 40 : 3});
     for (int i = 0; i < 2; i++) {
         struct fold_state *f;

@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char meta[96];
         snprintf(meta, sizeof(meta), "%s/meta", directory);
         char text[64];
-        int n = snprintf(text, sizeof(text), "leadline spool\nversion %d\nlanes %d\n", SPOOL_VERSION, LANES);
+        int n = snprintf(text, sizeof(text), "leadline spool\nversion %d\nlanes %d\n", SPOOL_VERSION, SPOOL_LANES);
         write_file(meta, text, (size_t)n);
         snprintf(lane, sizeof(lane), "%s/lane-00", directory);
         CHECK(mkdir(lane, 0700) == 0);

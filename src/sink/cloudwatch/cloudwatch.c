@@ -40,7 +40,7 @@ uint64_t cw_random(struct cloudwatch *c)
 
 static bool nothing_waits(const struct cloudwatch *c)
 {
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         if (c->lanes[i] && (c->lanes[i]->request || c->lanes[i]->pending))
             return false;
     }
@@ -76,7 +76,7 @@ static void drain(struct sink *s, void (*drained)(void *ctx), void *ctx)
     struct cloudwatch *c = of_sink(s);
     c->drained = drained;
     c->drained_ctx = ctx;
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         if (c->lanes[i]) {
             spool_lane_seal(c->lanes[i]->spool);
             cw_lane_changed(c->lanes[i]);
@@ -137,7 +137,7 @@ static void close_sink(struct sink *s, void (*closed)(void *ctx), void *ctx)
     c->closed_ctx = ctx;
     timer_stop(&c->drain_timer);
     c->closing_lanes = 1; /* ours, until all of them were told */
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         if (c->lanes[i]) {
             c->closing_lanes++;
             cw_lane_stop(c->lanes[i]);
@@ -160,7 +160,7 @@ static void status(const struct sink *s, struct arena *a, struct sink_status *ou
         .last_success_ms = c->last_success_ms,
         .last_error_ms = c->last_error_ms,
     };
-    for (uint32_t i = 0; i < LANES; i++)
+    for (uint32_t i = 0; i < SPOOL_LANES; i++)
         out->backing_off += c->lanes[i] && c->lanes[i]->state == CW_BACKING_OFF;
 }
 
@@ -192,7 +192,7 @@ void cloudwatch_spool_options(const struct plan_cloudwatch *config, struct spool
 
 static enum err open_lanes_with_data(struct cloudwatch *c, struct diag *d)
 {
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         if (!spool_lane_has_data(c->spool, i))
             continue;
         enum err err = cw_lane_open(c, i, d);

@@ -100,8 +100,8 @@ struct cloudwatch {
     struct fold_state *folds;
     struct emf *emf; /* NULL: gets no batches */
     struct compressor compressor;
-    struct cw_lane *lanes[LANES];
-    struct fold_block *owners[LANES]; /* whose each lane was, as the state keeps it */
+    struct cw_lane *lanes[SPOOL_LANES];
+    struct fold_block *owners[SPOOL_LANES]; /* whose each lane was, as the state keeps it */
     struct cw_counters count;
     uint64_t random;
     uint64_t longest_wait_ms; /* between two attempts, whatever the service asks for */

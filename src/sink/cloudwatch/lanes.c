@@ -13,7 +13,7 @@
  * first commit, renewed once a day and left out a month later. Lanes that hold data from before belong to the place of
  * that data.
  * One request per lane is in flight: with a lane of its own a log stream never waits for another, and with at most
- * LANES of them all are sent side by side.
+ * SPOOL_LANES of them all are sent side by side.
  *
  * A batch holds records of one place and is one request: it is closed before the record that would break a limit.
  *
@@ -148,22 +148,28 @@ static uint64_t place_id(const struct cw_place *place)
 
 static uint32_t preferred(const struct cw_place *place)
 {
-    return (uint32_t)(place_id(place) % LANES);
+    return (uint32_t)(place_id(place) % SPOOL_LANES);
 }
 
 /* When it was said last that the place is this lane's; 0: never. */
 static int64_t owner_since_ms(struct fold_block *owners, uint64_t place)
 {
-    uint32_t series = fold_block_find(owners, place);
+    uint32_t series = owners ? fold_block_find(owners, place) : FOLD_NONE;
     struct fold_value v;
     return series != FOLD_NONE && fold_block_get(owners, series, &v) ? v.ts_ms : 0;
 }
 
+static uint64_t owners_key(uint32_t lane)
+{
+    return hash_bytes_seed(STR("owners of a lane"), lane);
+}
+
 void cw_owners_load(struct cloudwatch *c)
 {
-    for (uint32_t i = 0; i < LANES; i++) {
-        c->owners[i] = fold_state_block(c->folds, hash_bytes_seed(STR("owners of a lane"), i), i);
-        fold_block_compact(c->owners[i], clock_wall_ms() - 30 * DAY_MS);
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
+        c->owners[i] = fold_state_known(c->folds, owners_key(i), i);
+        if (c->owners[i])
+            fold_block_compact(c->owners[i], clock_wall_ms() - 30 * DAY_MS);
     }
 }
 
@@ -177,6 +183,8 @@ static void save_owner(struct cw_lane *l, const struct cw_place *place, uint64_t
         return;
     l->saved = id;
     l->save_again_ms = now_ms + DAY_MS;
+    if (!owners)
+        owners = l->c->owners[l->number] = fold_state_block(l->c->folds, owners_key(l->number), l->number);
     int64_t since_ms = owner_since_ms(owners, id);
     if (since_ms && now_ms - since_ms < DAY_MS)
         return;
@@ -204,37 +212,37 @@ static bool is_free(const struct cloudwatch *c, uint32_t number)
     return !l || (!l->owned && !l->pending);
 }
 
-/* The lane that is this place's, or LANES. */
+/* The lane that is this place's, or SPOOL_LANES. */
 static uint32_t find_own(const struct cloudwatch *c, const struct cw_place *place)
 {
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         const struct cw_lane *l = c->lanes[i];
         if (l && l->owned && same_place(&l->owner_group, &l->owner_stream, place))
             return i;
     }
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         if (owner_since_ms(c->owners[i], place_id(place)))
             return i;
     }
-    return LANES;
+    return SPOOL_LANES;
 }
 
 static uint32_t choose(const struct cloudwatch *c, const struct cw_place *place)
 {
-    uint32_t first = preferred(place), kept = LANES, own = find_own(c, place);
-    if (own < LANES)
+    uint32_t first = preferred(place), kept = SPOOL_LANES, own = find_own(c, place);
+    if (own < SPOOL_LANES)
         return own;
-    for (uint32_t i = 0; i < LANES; i++) {
-        uint32_t number = (first + i) % LANES;
-        bool somebodys = fold_block_series(c->owners[number]) > 0;
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
+        uint32_t number = (first + i) % SPOOL_LANES;
+        bool somebodys = c->owners[number] && fold_block_series(c->owners[number]) > 0;
         if (is_free(c, number) && !somebodys)
             return number;
-        if (is_free(c, number) && kept == LANES)
+        if (is_free(c, number) && kept == SPOOL_LANES)
             kept = number;
         if (i == 0 && !somebodys && c->lanes[number] && !c->lanes[number]->owned)
             return number; /* data from before, and the hash says whose it is */
     }
-    return kept < LANES ? kept : first;
+    return kept < SPOOL_LANES ? kept : first;
 }
 
 static struct cw_lane *open_lane(struct cloudwatch *c, uint32_t number)
@@ -275,7 +283,7 @@ void cw_drop(struct cloudwatch *c, uint32_t samples, enum spool_reason reason)
     CHECK((uint32_t)reason < DROPS_AT_COMMIT);
     if (samples == 0)
         return;
-    for (uint32_t i = 0; i < LANES && !l; i++)
+    for (uint32_t i = 0; i < SPOOL_LANES && !l; i++)
         l = c->closing ? NULL : c->lanes[i];
     if (!l)
         l = open_lane(c, 0);

@@ -45,7 +45,7 @@ static bool add_event(struct cloudwatch *c, const struct log_event *e)
     size_t n = c->input_text.n - from;
     if (n == 0 || n > CW_EVENT_MAX) {
         c->input_text.n = from;
-        log_unwanted(c, e, e->text.n ? "it is larger than a mebibyte" : "it is empty");
+        log_unwanted(c, e, e->text.n ? "it is larger than the service takes" : "it is empty");
         return false;
     }
     c->input_records =

@@ -32,7 +32,8 @@
 #include "net/udp.h"
 
 enum {
-    EVENT_BYTES = (1 << 20) - 26, /* PutLogEvents: an event counts its bytes and 26, at most 1 MiB */
+    /* PutLogEvents: an event counts 26 more, and is at most 1 MiB; less room for its place's name in the spool. */
+    EVENT_BYTES = (1 << 20) - 26 - 1024,
     BLANKS = 4096,                /* around a line, that do not count */
     NAME_BYTES = 512,             /* of a group or stream */
     PENDING_EVENTS = 1000,

@@ -84,7 +84,7 @@ void fixture_turn(struct fixture *f, int ms)
 void fixture_settle(struct fixture *f)
 {
     uv_update_time(loop_uv(f->loop));
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < SPOOL_LANES; i++) {
         for (int turns = 0; f->lanes[i] && (f->lanes[i]->job_busy || turns < 2); turns++) {
             uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
             usleep(50);
@@ -101,7 +101,7 @@ static void on_closed(void *ctx)
 
 void fixture_close(struct fixture *f)
 {
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < SPOOL_LANES; i++) {
         if (!f->lanes[i])
             continue;
         bool closed = false;
@@ -130,7 +130,7 @@ static void ignore(struct io_job *job)
 
 void fixture_abandon_unheard(struct fixture *f)
 {
-    for (int i = 0; i < LANES; i++)
+    for (int i = 0; i < SPOOL_LANES; i++)
         if (f->lanes[i])
             f->lanes[i]->job.io.done = ignore;
     fixture_abandon(f);
@@ -140,7 +140,7 @@ void fixture_abandon(struct fixture *f)
 {
     fixture_settle(f);
     /* The lanes are leaked on purpose, but not their timers. */
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < SPOOL_LANES; i++) {
         struct spool_lane *l = f->lanes[i];
         if (!l)
             continue;
@@ -285,7 +285,7 @@ uint64_t ledger_dropped(const struct spool_ledger *l)
 
 struct spool_ledger fixture_balance(struct fixture *f)
 {
-    for (uint32_t i = 0; i < LANES; i++) {
+    for (uint32_t i = 0; i < SPOOL_LANES; i++) {
         struct spool_ledger l;
         spool_ledger_lane(f->spool, i, &l);
         if (l.read != l.delivered + l.waiting + ledger_dropped(&l))

@@ -17,7 +17,7 @@ struct fixture {
     struct loop *loop;
     struct io_thread *io;
     struct spool *spool;
-    struct spool_lane *lanes[LANES];
+    struct spool_lane *lanes[SPOOL_LANES];
     int ready; /* how often ready was called */
 };
 

@@ -180,7 +180,7 @@ static void what_waits_at_the_end_is_sent_after_a_start(void **state)
     fixture_close(f);
     fixture_open(f);
     assert_int_equal(fixture_balance(f).waiting, 4 * 20 * 400);
-    for (uint32_t lane = 0; lane < LANES; lane++)
+    for (uint32_t lane = 0; lane < SPOOL_LANES; lane++)
         assert_int_equal(spool_lane_has_data(f->spool, lane), lane < 4);
     for (uint32_t lane = 0; lane < 4; lane++) {
         uint64_t ids[32];

@@ -126,17 +126,17 @@ static void places_have_lanes_of_their_own(void **state)
 {
     (void)state;
     struct cw_world *w = cw_world_new(CLOUDWATCH_LOGS);
-    bool used[LANES] = {false};
-    struct cw_lane *lanes[LANES];
+    bool used[SPOOL_LANES] = {false};
+    struct cw_lane *lanes[SPOOL_LANES];
     char stream[16];
     cw_open(w);
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < SPOOL_LANES; i++) {
         snprintf(stream, sizeof(stream), "stream %d", i);
         lanes[i] = cw_lane_of(w->c, &(struct cw_place){STR("group"), str_c(stream)});
         assert_false(used[cw_lane_number(lanes[i])]);
         used[cw_lane_number(lanes[i])] = true;
     }
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < SPOOL_LANES; i++) {
         snprintf(stream, sizeof(stream), "stream %d", i);
         assert_ptr_equal(cw_lane_of(w->c, &(struct cw_place){STR("group"), str_c(stream)}), lanes[i]);
     }
@@ -263,7 +263,7 @@ static void places_have_the_same_lanes_after_a_restart(void **state)
 {
     (void)state;
     struct cw_world *w = cw_world_new(CLOUDWATCH_LOGS);
-    uint32_t number[14], other[LANES];
+    uint32_t number[14], other[SPOOL_LANES];
     char stream[16];
     cw_open(w);
     for (int i = 0; i < 14; i++) {
@@ -286,9 +286,9 @@ static void places_have_the_same_lanes_after_a_restart(void **state)
     cw_close(w);
 
     /* those that do not come back give way */
-    bool used[LANES] = {false};
+    bool used[SPOOL_LANES] = {false};
     cw_open(w);
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < SPOOL_LANES; i++) {
         snprintf(stream, sizeof(stream), "third%d", i);
         uint32_t n = cw_lane_number(cw_lane_of(w->c, &(struct cw_place){STR("group"), str_c(stream)}));
         assert_false(used[n]);
@@ -300,7 +300,7 @@ static void places_have_the_same_lanes_after_a_restart(void **state)
 /* More places than lanes: those that share one find it again too, whoever comes first. */
 static void shared_lanes_are_the_same_after_a_restart(void **state)
 {
-    enum { PLACES = 3 * LANES };
+    enum { PLACES = 3 * SPOOL_LANES };
     (void)state;
     struct cw_world *w = cw_world_new(CLOUDWATCH_LOGS);
     uint32_t number[PLACES];

@@ -208,7 +208,7 @@ static void a_stream_that_stays_missing_is_waited_for(void **state)
     cw_event(w, "one", clock_wall_ms(), "x");
     world_until(w->loop, w->n_puts > 12);
     uint32_t most = 0;
-    for (int i = 0; i < LANES; i++)
+    for (int i = 0; i < SPOOL_LANES; i++)
         most = w->c->lanes[i] && w->c->lanes[i]->gone > most ? w->c->lanes[i]->gone : most;
     assert_true(most >= 5);
     w->decide = NULL;
