@@ -289,8 +289,9 @@ def at_random(seed, number):
             out += family(kind, name, *[f"{s} {100 + sum(steps[name, s][:min(n, 8)])!r}" for s in series[name]])
         return out
 
+    targets = [{"zone": "a"}, {"job": "second"}, {"zone": "b", "job": "a"}, {"zone": "a;b"}]
     units = {name: draw.choice(["Count", "Bytes", "Percent"]) for name in draw.sample(names, 4)}
-    return Case(f"random{number}", page, chosen, targets=[{"zone": "z1"}, {"job": "second"}], units=units)
+    return Case(f"random{number}", page, chosen, targets=targets, units=units)
 
 
 # ---- the list ----
@@ -302,6 +303,7 @@ OVERLAPPING = [declared(["^alpha$", "beta"], [["ClusterName", "x"], ["ClusterNam
 SETS = [declared(["alpha"], [[], ["x", "x"], ["y", "x"], ["x", "y"], ["missing"], ["ClusterName", "missing"]]),
         declared(["beta"], [["missing"]]), declared(["gamma"], [["y", "ClusterName", "x"], [], []]),
         declared(["alphabet"], [["x"], [], ["instance", "job"]])]
+THREE = [[["job"]], [["instance"]], [["ClusterName"], []]]
 SOURCES = [declared(["^alpha$"], [["ClusterName"]], ("x",), "1"), declared(["^beta$"], [["ClusterName"]], ("x", "y"), "^1;$"),
            declared(["gamma"], [["ClusterName"]], ("none", "y"), "^;1$"),
            declared(["alphabet"], [["ClusterName"]], ("none",), ".+"),
@@ -367,8 +369,7 @@ def cases(seed):
         Case("hundred_and_one", many(100), deviations=[split_at_100]),
         Case("many_and_some", many(350), [declared([r"[05]$"], [["job"]]), declared([r"^m.[1-6]"], [["ClusterName"], ["job"]]),
                                           declared([r"m[012]"], [["instance"]])], deviations=[split_at_100]),
-        Case("declarations", many(60), [declared([f"m0{i % 60:02}", f"{i % 7}$"], [["job"], ["ClusterName"], []][i % 3:])
-                                        for i in range(150)]),
+        Case("declarations", many(90), [declared([f"^m{i % 90:03}$"], THREE[i % 2 + i // 90]) for i in range(180)]),
         Case("said_twice", said_twice, deviations=[first_of_twins]),
         Case("empty_labels", empty_labels, [declared(["g"], [["a"], ["b"]])]),
         Case("odd_names", odd_names),
