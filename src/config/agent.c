@@ -266,6 +266,17 @@ static const struct agent_object top_object = {
 
 /* ---- the whole ---- */
 
+/* What stands in a list has no key of its own; errors name it by the list's. The tree is as deep as its reader allows.
+ */
+static void name_elements(struct node *n)
+{
+    for (struct node *c = n->first; c; c = c->next) {
+        if (n->kind == NODE_SEQUENCE)
+            c->key = n->key;
+        name_elements(c);
+    }
+}
+
 static void add_source(struct agent_reader *a, const struct config_agent_source *source, struct node *into)
 {
     struct node *root;
@@ -273,12 +284,14 @@ static void add_source(struct agent_reader *a, const struct config_agent_source 
 
     a->r.file = source->name;
     enum err err = tree_parse_json(source->text, source->name, a->r.tree, &root, &d);
-    if (err)
+    if (err) {
         reader_add_diag(&a->r, &d, err);
-    else if (!root)
+    } else if (!root) {
         reader_error(&a->r, NULL, ERR_SYNTAX, "there is no JSON in it");
-    else if (agent_is(a, root, AGENT_OBJECT))
+    } else if (agent_is(a, root, AGENT_OBJECT)) {
+        name_elements(root);
         agent_merge(a, into, root, &top_object);
+    }
 }
 
 /* What the schema wants of an object as a whole. */

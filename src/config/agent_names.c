@@ -33,6 +33,7 @@ static size_t placeholder_at(struct str s)
 
 bool agent_check_log_group(struct agent_reader *a, struct agent_at at, struct str group, bool with_placeholders)
 {
+    struct str key = at.node ? at.node->key : STR("");
     size_t skipped = 0;
 
     if (group.n == 0 || group.n > MAX_NAME) {
@@ -45,8 +46,8 @@ bool agent_check_log_group(struct agent_reader *a, struct agent_at at, struct st
         skipped = with_placeholders ? placeholder_at(str_from(group.p + i, group.n - i)) : 0;
         if (skipped == 0) {
             agent_error(a, at, ERR_SYNTAX,
-                        "%s is no name of a log group: letters, digits and . - _ / # may stand in it%s",
-                        reader_quote(&a->r, group),
+                        "%.*s%s%s is no name of a log group: letters, digits and . - _ / # may stand in it%s",
+                        STR_ARGS(key), key.n ? ": " : "", reader_quote(&a->r, group),
                         with_placeholders ? ", and placeholders: {ClusterName}, {TaskId}, {ServiceName}, "
                                             "{TaskDefinitionFamily}, {JobName}, {ContainerInstanceId}, {NodeName}, "
                                             "{PodName}"

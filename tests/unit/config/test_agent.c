@@ -132,7 +132,7 @@ static void errors_have_the_agents_words(void **state)
                                               "1:99: mandatory key: sd_metrics_ports is not defined.\n");
     bad(SD("\"service_name_list_for_tasks\": [{\"sd_metrics_ports\": \"1\"}, 5]"),
         "1:106: sd_service_name_pattern is not defined.\n"
-        "1:133: Invalid type. Expected: object, given: integer\n");
+        "1:133: service_name_list_for_tasks: Invalid type. Expected: object, given: integer\n");
     bad("{\"logs\": {\"metrics_collected\": {\"prometheus\": {\"bogus\": 1}}, \"more\": 2}}",
         "1:48: Additional property \"bogus\" is not allowed\n1:62: Additional property \"more\" is not allowed\n");
     bad("{\"agent\": {\"region\": \"\", \"credentials\": {\"role_arn\": \"short\"}}}",
