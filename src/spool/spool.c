@@ -74,7 +74,8 @@ void lane_name(uint32_t lane, char out[LANE_NAME_SIZE])
 bool lane_parse_name(const char *name, uint32_t *lane)
 {
     uint64_t n;
-    if (strncmp(name, "lane-", 5) != 0 || strlen(name) != 7 || num_parse_u64(str_c(name + 5), &n) != OK || n >= SPOOL_LANES)
+    if (strncmp(name, "lane-", 5) != 0 || strlen(name) != 7 || num_parse_u64(str_c(name + 5), &n) != OK ||
+        n >= SPOOL_LANES)
         return false;
     *lane = (uint32_t)n;
     return true;

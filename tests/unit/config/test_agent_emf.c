@@ -172,7 +172,8 @@ static void the_schema_is_closed(void **state)
     (void)state;
     bad(EMF("\n\"retention\": 1"), "2:1: Additional property \"retention\" is not allowed\n");
     bad(DECLARED("\n\"dimension\": []"), "2:1: Additional property \"dimension\" is not allowed\n");
-    bad(DECLARED(SELECTED ",\n\"dimensions\": [\"x\"]"), "2:16: dimensions: Invalid type. Expected: array, given: string\n");
+    bad(DECLARED(SELECTED ",\n\"dimensions\": [\"x\"]"),
+        "2:16: dimensions: Invalid type. Expected: array, given: string\n");
     bad(PROMETHEUS("\n\"log_stream_name\": \"x\""), "2:1: Additional property \"log_stream_name\" is not allowed\n");
     bad(EMF("\n\"metric_namespace\": \"\""),
         "2:21: metric_namespace: String length must be greater than or equal to 1\n");
@@ -182,7 +183,8 @@ static void names_of_log_groups(void **state)
 {
     (void)state;
     bad(PROMETHEUS("\"prometheus_config_path\": \"env:ONE\",\n\"log_group_name\": \"/a b\""),
-        "2:19: log_group_name: \"/a b\" is no name of a log group: letters, digits and . - _ / # may stand in it, and placeholders: "
+        "2:19: log_group_name: \"/a b\" is no name of a log group: letters, digits and . - _ / # may stand in it, and "
+        "placeholders: "
         "{ClusterName}, {TaskId}, {ServiceName}, {TaskDefinitionFamily}, {JobName}, {ContainerInstanceId}, {NodeName}, "
         "{PodName}\n");
     struct told t = {0};
