@@ -46,27 +46,40 @@ static struct spool_lane *warm_lane(struct fixture *f)
     return l;
 }
 
-static void assert_body(const struct spool_request *r, const char *text, uint32_t raw)
+static struct spool_lane *begin_lane(struct fixture *f)
 {
+    begin(f);
+    return warm_lane(f);
+}
+
+static struct spool_lane *after_a_kill(struct fixture *f)
+{
+    fixture_abandon(f);
+    fixture_open(f);
+    return fixture_lane(f, 1);
+}
+
+static const struct spool_request *assert_next(struct fixture *f, struct spool_lane *l, const char *text, uint32_t raw)
+{
+    const struct spool_request *r;
+    assert_true(fixture_peek(f, l, &r));
     assert_int_equal(r->body.n, strlen(text));
     assert_memory_equal(r->body.p, text, r->body.n);
     assert_int_equal(r->compression, COMPRESS_NONE);
     assert_int_equal(r->protocol, SEALED);
     assert_int_equal(r->raw_bytes, raw);
+    return r;
 }
 
 static void the_body_is_what_the_sealer_makes(void **state)
 {
     (void)state;
     struct fixture f;
-    begin(&f);
-    struct spool_lane *l = warm_lane(&f);
+    struct spool_lane *l = begin_lane(&f);
     commit(l, "ab", 3);
     commit(l, "cde", 4);
     spool_lane_seal(l);
-    const struct spool_request *r;
-    assert_true(fixture_peek(&f, l, &r));
-    assert_body(r, "[abcde]", 5);
+    const struct spool_request *r = assert_next(&f, l, "[abcde]", 5);
     assert_int_equal(r->samples, 7);
     assert_int_equal(r->n_borders, 2);
     fixture_balance(&f);
@@ -77,20 +90,14 @@ static void a_start_seals_what_a_kill_left_open_alike(void **state)
 {
     (void)state;
     struct fixture f;
-    begin(&f);
-    struct spool_lane *l = warm_lane(&f);
+    struct spool_lane *l = begin_lane(&f);
     commit(l, "ab", 3);
     commit(l, "cde", 4);
-    fixture_abandon(&f);
-    fixture_open(&f);
-    l = fixture_lane(&f, 1);
-    const struct spool_request *r;
-    assert_true(fixture_peek(&f, l, &r));
-    assert_body(r, "[abcde]", 5);
+    l = after_a_kill(&f);
+    assert_next(&f, l, "[abcde]", 5);
     fixture_close(&f); /* and it is the same from its segment */
     fixture_open(&f);
-    assert_true(fixture_peek(&f, fixture_lane(&f, 1), &r));
-    assert_body(r, "[abcde]", 5);
+    const struct spool_request *r = assert_next(&f, fixture_lane(&f, 1), "[abcde]", 5);
     assert_true(r->maybe_sent);
     struct spool_ledger ledger = fixture_balance(&f);
     assert_int_equal(ledger.waiting, 7);
@@ -102,20 +109,15 @@ static void what_the_sealer_refuses_after_a_kill_is_dropped_corrupt(void **state
 {
     (void)state;
     struct fixture f;
-    begin(&f);
-    struct spool_lane *l = warm_lane(&f);
+    struct spool_lane *l = begin_lane(&f);
     commit(l, "!b", 3);
-    fixture_abandon(&f);
-    fixture_open(&f);
-    l = fixture_lane(&f, 1);
+    l = after_a_kill(&f);
     struct spool_ledger ledger = fixture_balance(&f);
     assert_int_equal(ledger.dropped[DROP_CORRUPT], 3);
     assert_int_equal(ledger.waiting, 0);
     commit(l, "fine", 2); /* the lane goes on */
     spool_lane_seal(l);
-    const struct spool_request *r;
-    assert_true(fixture_peek(&f, l, &r));
-    assert_body(r, "[fine]", 4);
+    assert_next(&f, l, "[fine]", 4);
     fixture_release(&f);
 }
 
@@ -123,8 +125,7 @@ static void what_the_sealer_refuses_at_once_is_dropped_corrupt(void **state)
 {
     (void)state;
     struct fixture f;
-    begin(&f);
-    struct spool_lane *l = warm_lane(&f);
+    struct spool_lane *l = begin_lane(&f);
     commit(l, "!b", 3);
     spool_lane_seal(l);
     struct spool_ledger ledger = fixture_balance(&f);
@@ -132,11 +133,8 @@ static void what_the_sealer_refuses_at_once_is_dropped_corrupt(void **state)
     assert_int_equal(ledger.waiting, 0);
     assert_int_equal(spool_lane_room(l).samples, 0);
     commit(l, "fine", 2);
-    fixture_abandon(&f);
-    fixture_open(&f);
-    const struct spool_request *r;
-    assert_true(fixture_peek(&f, fixture_lane(&f, 1), &r));
-    assert_body(r, "[fine]", 4);
+    l = after_a_kill(&f);
+    assert_next(&f, l, "[fine]", 4);
     ledger = fixture_balance(&f);
     assert_int_equal(ledger.dropped[DROP_CORRUPT], 3); /* once */
     assert_int_equal(ledger_dropped(&ledger), 3);
@@ -147,20 +145,15 @@ static void parts_of_a_group_are_sealed_too(void **state)
 {
     (void)state;
     struct fixture f;
-    begin(&f);
-    struct spool_lane *l = warm_lane(&f);
+    struct spool_lane *l = begin_lane(&f);
     spool_lane_group_begin(l);
     for (int i = 0; i < 2; i++) {
         memcpy(spool_lane_room(l).p, "part", 4);
         spool_lane_group_add(l, 4, &(struct spool_counts){.read = 1, .samples = 1});
     }
     spool_lane_group_end(l);
-    const struct spool_request *r;
-    for (int i = 0; i < 2; i++) {
-        assert_true(fixture_peek(&f, l, &r));
-        assert_body(r, "[part]", 4);
-        fixture_deliver(l, r);
-    }
+    for (int i = 0; i < 2; i++)
+        fixture_deliver(l, assert_next(&f, l, "[part]", 4));
     fixture_balance(&f);
     fixture_release(&f);
 }
@@ -179,9 +172,7 @@ static void a_commit_stays_in_the_batch_that_it_was_written_for(void **state)
     commit(l, "head", 8);
     commit(l, "tail", 8); /* beyond the limit of samples: it stays, and the batch is full */
     assert_int_equal(spool_lane_room(l).samples, 0);
-    const struct spool_request *r;
-    assert_true(fixture_peek(&f, l, &r));
-    assert_body(r, "[headtail]", 8);
+    assert_next(&f, l, "[headtail]", 8);
     fixture_release(&f);
 }
 
@@ -189,8 +180,7 @@ static void a_directory_is_for_one_kind_of_requests(void **state)
 {
     (void)state;
     struct fixture f;
-    begin(&f);
-    warm_lane(&f);
+    begin_lane(&f);
     fixture_close(&f);
     struct diag d = {0};
     uint32_t protocol;
@@ -217,8 +207,7 @@ static void it_is_shown_without_its_sealer(void **state)
 {
     (void)state;
     struct fixture f;
-    begin(&f);
-    struct spool_lane *l = warm_lane(&f);
+    struct spool_lane *l = begin_lane(&f);
     commit(l, "in a segment", 3);
     fixture_close(&f);
     fixture_open(&f);

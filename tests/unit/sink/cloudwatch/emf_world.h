@@ -36,6 +36,7 @@ struct world {
     size_t n_blocks, cap_blocks;
     struct sample_side *sides;
     size_t n_sides, cap_sides;
+    struct scope *web; /* of the target that most tests scrape; NULL: none */
 };
 
 static inline void world_open(struct world *w)
@@ -72,6 +73,12 @@ static inline struct scope *world_scope(struct world *w, const char *text)
         labels_builder_set(&b, str_dup(&w->arena, name), str_dup(&w->arena, value));
     }
     return scope_get(w->scopes, labels_builder_labels(&b));
+}
+
+static inline void world_start_web(struct world *w)
+{
+    world_start(w);
+    w->web = world_scope(w, "job=web");
 }
 
 static inline struct str *world_list(struct world *w, const char *text, uint32_t *n)
@@ -111,6 +118,8 @@ static inline void world_declare(struct world *w, const char *source_labels, con
 
 static inline void world_close(struct world *w)
 {
+    if (w->web)
+        scope_unref(w->scopes, w->web);
     emf_free(w->e);
     fake_lanes_release(&w->c);
     for (uint32_t i = 0; i < w->emf.n_declarations; i++) {
@@ -232,7 +241,8 @@ static inline void world_report(struct world *w)
     }
 }
 
-static inline void world_deliver(struct world *w, struct scope *scope)
+/* What was parsed, as one batch of one scope. */
+static inline void world_append(struct world *w, struct scope *scope, struct batch_consumer *to)
 {
     struct intern_view view = intern_view(w->intern);
     struct batch_run run = {.scope = scope, .n = (uint32_t)w->n, .n_blocks = (uint32_t)w->n_blocks};
@@ -248,9 +258,14 @@ static inline void world_deliver(struct world *w, struct scope *scope)
                       .runs = &run,
                       .n_runs = 1};
 
+    to->append(to, &b, NULL, NULL);
+}
+
+static inline void world_deliver(struct world *w, struct scope *scope)
+{
     for (size_t i = 0; i < w->c.n; i++)
         buf_clear(&w->c.lanes[i]->text);
-    emf_consumer(w->e)->append(emf_consumer(w->e), &b, NULL, NULL);
+    world_append(w, scope, emf_consumer(w->e));
     w->ts_ms += w->interval_ms;
 }
 
@@ -268,6 +283,12 @@ static inline struct str world_text(struct world *w, uint32_t place)
     if (place >= w->c.n || !w->c.lanes[place]->text.p)
         return STR("");
     return buf_view(&w->c.lanes[place]->text);
+}
+
+static inline void assert_world_has(struct world *w, const char *text)
+{
+    if (!str_contains(world_text(w, 0), str_c(text)))
+        fail_msg("no %s in\n%.*s", text, STR_ARGS(world_text(w, 0)));
 }
 
 static inline uint64_t world_dropped(const struct world *w, enum spool_reason reason)

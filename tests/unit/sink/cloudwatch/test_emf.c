@@ -6,36 +6,22 @@
 #define CF  "\"Namespace\":\"ECS/ContainerInsights/Prometheus\",\"Dimensions\":"
 
 static struct world w;
-static struct scope *web;
 
 static int setup(void **state)
 {
     (void)state;
     world_open(&w);
-    web = NULL;
     return 0;
-}
-
-static void start(void)
-{
-    world_start(&w);
-    web = world_scope(&w, "job=web");
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    if (web)
-        scope_unref(w.scopes, web);
     world_close(&w);
     return 0;
 }
 
-#define assert_has(text)                                                                                               \
-    do {                                                                                                               \
-        if (!str_contains(world_text(&w, 0), str_c(text)))                                                             \
-            fail_msg("no %s in\n%.*s", text, STR_ARGS(world_text(&w, 0)));                                             \
-    } while (0)
+#define assert_has(text) assert_world_has(&w, text)
 #define assert_has_not(text) assert_false(str_contains(world_text(&w, 0), str_c(text)))
 
 static unsigned lines(uint32_t place)
@@ -53,8 +39,8 @@ static void a_gauge_is_an_event(void **state)
     (void)state;
     world_declare(&w, "job", "^web$", "ClusterName,job", "^go_");
     world_start(&w);
-    web = world_scope(&w, "job=web,instance=a:1");
-    world_scrape(&w, web, "# TYPE go_threads gauge\ngo_threads 7\n");
+    w.web = world_scope(&w, "job=web,instance=a:1");
+    world_scrape(&w, w.web, "# TYPE go_threads gauge\ngo_threads 7\n");
     assert_str_c(world_text(&w, 0),
                  "{\"CloudWatchMetrics\":[{" CF "[[\"ClusterName\",\"job\"]],\"Metrics\":[{\"Name\":\"go_threads\"}]}],"
                  "\"Timestamp\":\"" TS0 "\",\"Version\":\"0\",\"ClusterName\":\"c1\","
@@ -66,17 +52,17 @@ static void a_gauge_is_an_event(void **state)
 static void types_decide(void **state)
 {
     (void)state;
-    start();
+    world_start_web(&w);
     world_begin(&w);
     world_parse(&w, STR("# TYPE g gauge\ng 1\n# TYPE c counter\nc 5\n# TYPE u untyped\nu 3\nnobody_knows 4\n"
                         "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n"));
     world_report(&w);
-    world_deliver(&w, web);
+    world_deliver(&w, w.web);
     assert_int_equal(lines(0), 1);
     assert_has("\"g\":1}");
     assert_int_equal(world_dropped(&w, DROP_TYPE), 2 + 4 + 3);
     assert_int_equal(world_dropped(&w, DROP_NO_BASELINE), 1);
-    world_scrape(&w, web, "# TYPE g gauge\ng 1\n# TYPE c counter\nc 9\n");
+    world_scrape(&w, w.web, "# TYPE g gauge\ng 1\n# TYPE c counter\nc 9\n");
     assert_int_equal(lines(0), 2);
     assert_has("\"prom_metric_type\":\"counter\",\"c\":4}");
 }
@@ -84,12 +70,12 @@ static void types_decide(void **state)
 static void the_type_is_that_of_the_name_exposed(void **state)
 {
     (void)state;
-    start();
+    world_start_web(&w);
     for (int i = 0; i < 2; i++) {
         world_begin(&w);
         world_parse(&w, STR("# TYPE http_requests counter\n"));
         world_add(&w, world_metric(&w, "http_requests_total{code=\"200\"}", "__name__=renamed,code=200"), 10 + i * 5);
-        world_deliver(&w, web);
+        world_deliver(&w, w.web);
     }
     assert_has("\"job\":\"web\",\"code\":\"200\",\"prom_metric_type\":\"counter\",\"renamed\":5}");
 }
@@ -97,8 +83,8 @@ static void the_type_is_that_of_the_name_exposed(void **state)
 static void labels_come_in_order(void **state)
 {
     (void)state;
-    start();
-    world_scrape(&w, web, "# TYPE g gauge\ng{zone=\"a\",app=\"b\"} 1\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE g gauge\ng{zone=\"a\",app=\"b\"} 1\n");
     assert_has("\"Version\":\"0\",\"ClusterName\":\"c1\",\"job\":\"web\",\"app\":\"b\",\"prom_metric_type\":\"gauge\","
                "\"zone\":\"a\",\"g\":1}");
 }
@@ -109,10 +95,10 @@ static void quantiles_are_gauges_whatever_the_name(void **state)
     char text[200];
 
     (void)state;
-    start();
+    world_start_web(&w);
     for (int i = 1; i <= 2; i++) {
         snprintf(text, sizeof(text), page, i, i * 10, i * 3);
-        world_scrape(&w, web, text);
+        world_scrape(&w, w.web, text);
     }
     assert_int_equal(lines(0), 2);
     assert_has("\"prom_metric_type\":\"summary\",\"quantile\":\"0.5\",\"x_sum\":2}");
@@ -122,8 +108,8 @@ static void quantiles_are_gauges_whatever_the_name(void **state)
 static void equal_labels_are_one_event(void **state)
 {
     (void)state;
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\n# TYPE b gauge\nb{x=\"2\"} 3\nb{x=\"1\"} 4\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\n# TYPE b gauge\nb{x=\"2\"} 3\nb{x=\"1\"} 4\n");
     assert_int_equal(lines(0), 2);
     assert_has("\"x\":\"1\",\"a\":1,\"b\":4}");
     assert_has("\"x\":\"2\",\"a\":2,\"b\":3}");
@@ -134,8 +120,8 @@ static void metrics_of_the_same_declarations_share_a_directive(void **state)
     (void)state;
     world_declare(&w, "job", ".*", "job|job,x|missing", "^a ^b");
     world_declare(&w, "job,nothing", "^web;$", "job|", "^b ^c");
-    start();
-    world_scrape(&w, web,
+    world_start_web(&w);
+    world_scrape(&w, w.web,
                  "# TYPE a gauge\na{x=\"1\"} 1\n# TYPE b gauge\nb{x=\"1\"} 2\n# TYPE c gauge\nc{x=\"1\"} 3\n"
                  "# TYPE d gauge\nd{x=\"1\"} 4\n# TYPE ab gauge\nab{x=\"1\"} 5\n");
     assert_has("{\"CloudWatchMetrics\":[{" CF
@@ -149,8 +135,8 @@ static void a_declaration_without_possible_sets_makes_no_directive(void **state)
 {
     (void)state;
     world_declare(&w, "job", "web", "missing", "^a");
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na 1\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1\n");
     assert_has("{\"Timestamp\":\"" TS0 "\",\"Version\":\"0\",");
     assert_int_equal(w.c.lanes[0]->delivered, 1);
 }
@@ -159,8 +145,8 @@ static void what_nothing_selects_stays_in_the_log(void **state)
 {
     (void)state;
     world_declare(&w, "job", "web", "job", "^a$");
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na 1\n# TYPE b gauge\nb{x=\"1\"} 1\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1\n# TYPE b gauge\nb{x=\"1\"} 1\n");
     assert_int_equal(lines(0), 2);
     struct counter_label no = {STR("declared"), STR("false")}, yes = {STR("declared"), STR("true")};
     double bytes = counters_sum(w.counters, "leadline_emf_bytes_total", NULL, 0);
@@ -174,8 +160,8 @@ static void unless_it_is_to_be_dropped(void **state)
     (void)state;
     w.emf.drop_unselected = true;
     world_declare(&w, "job", "web", "job", "^a$");
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na 1\n# TYPE b gauge\nb 1\nb{x=\"1\"} 1\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1\n# TYPE b gauge\nb 1\nb{x=\"1\"} 1\n");
     assert_int_equal(lines(0), 1);
     assert_has_not("\"b\"");
     assert_int_equal(world_dropped(&w, DROP_UNDECLARED), 2);
@@ -187,12 +173,12 @@ static void a_bad_dimension_value_costs_its_set(void **state)
 
     (void)state;
     world_declare(&w, "job", "web", "job|job,x", "^a$");
-    start();
+    world_start_web(&w);
     memset(longest, 'v', sizeof(longest));
     longest[1025] = '\0';
     snprintf(page, sizeof(page), "# TYPE a gauge\na{x=\"caf\xc3\xa9\"} 1\na{x=\" \"} 2\na{x=\"%s\"} 3\na{x=\"ok\"} 4\n",
              longest);
-    world_scrape(&w, web, page);
+    world_scrape(&w, w.web, page);
     assert_int_equal(lines(0), 4);
     assert_has(
         "[[\"job\"]],\"Metrics\":[{\"Name\":\"a\"}]}],\"Timestamp\":\"" TS0
@@ -209,7 +195,7 @@ static void and_so_does_a_scopes(void **state)
 
     (void)state;
     world_declare(&w, "job", "web", "zone", "^a$");
-    start();
+    world_start_web(&w);
     good = world_scope(&w, "job=web,zone=z");
     bad = world_scope(&w, "job=web,zone=\xc3\xa9");
     world_scrape(&w, bad, "# TYPE a gauge\na 1\n");
@@ -226,7 +212,7 @@ static void a_metrics_label_stands_over_the_scopes(void **state)
 
     (void)state;
     w.emf.host = STR("h1");
-    start();
+    world_start_web(&w);
     s = world_scope(&w, "job=web,ClusterName=mine,zone=z");
     world_begin(&w);
     world_parse(&w, STR("# TYPE g gauge\ng{zone=\"own\",host=\"tomcat\"} 1\n"));
@@ -246,7 +232,7 @@ static void without_a_job_there_is_a_name_for_it(void **state)
     struct scope *s;
 
     (void)state;
-    start();
+    world_start_web(&w);
     s = world_scope(&w, "zone=z");
     world_scrape(&w, s, "# TYPE g gauge\ng 1\n# TYPE h gauge\nh{job=\"a:b\"} 2\n");
     assert_has("\"ClusterName\":\"c1\",\"JobName\":\"default\",\"zone\":\"z\",");
@@ -262,7 +248,7 @@ static void names_that_events_cannot_carry_are_left_out(void **state)
 
     (void)state;
     world_declare(&w, "job", "web", "_aws,job|job", ".");
-    start();
+    world_start_web(&w);
     s = world_scope(&w, "job=web,Version=3,conflict=here");
     world_scrape(&w, s,
                  "# TYPE a gauge\na{Timestamp=\"1\",_aws=\"x\",other=\"y\"} 1\n"
@@ -283,10 +269,10 @@ static void an_event_has_at_most_100_definitions(void **state)
 
     (void)state;
     world_declare(&w, "job", "web", "job", "^m");
-    start();
+    world_start_web(&w);
     for (int i = 0; i < 250; i++)
         buf_printf(&page, "# TYPE m%d gauge\nm%d %d\n# TYPE n%d gauge\nn%d 1\n", i, i, i, i, i);
-    world_scrape(&w, web, page.p);
+    world_scrape(&w, w.web, page.p);
     assert_int_equal(lines(0), 3);
     assert_int_equal(w.c.lanes[0]->delivered, 500);
     struct str rest = world_text(&w, 0), line;
@@ -307,14 +293,14 @@ static void an_event_is_no_larger_than_the_service_takes(void **state)
     AUTO_BUF value = {0};
 
     (void)state;
-    start();
+    world_start_web(&w);
     for (int i = 0; i < 400000; i++)
         buf_char(&value, 'v');
     for (int i = 0; i < 30000; i++)
         buf_printf(&page, "# TYPE some_metric_with_a_long_name_%d gauge\nsome_metric_with_a_long_name_%d{x=\"s\"} 1\n",
                    i, i);
     buf_printf(&page, "# TYPE a gauge\na{x=\"%s\",y=\"%s\",z=\"%s\"} 1\n", value.p, value.p, value.p);
-    world_scrape(&w, web, page.p);
+    world_scrape(&w, w.web, page.p);
     assert_int_equal(lines(0), 2);
     assert_int_equal(w.c.lanes[0]->delivered, 30000);
     assert_int_equal(world_dropped(&w, DROP_UNSENDABLE), 1);
@@ -326,11 +312,11 @@ static void the_group_may_be_named_by_labels(void **state)
 
     (void)state;
     w.emf.log_group = STR("/x/{ClusterName}/{TaskId}/{PodName}/{Other}");
-    start();
+    world_start_web(&w);
     s = world_scope(&w, "job=web,TaskId=a b,pod=p");
     world_scrape(&w, s, "# TYPE g gauge\ng 1\n");
     assert_str_c(buf_view(&w.c.lanes[0]->place), "/x/c1/a_b/p/{Other}|web");
-    world_scrape(&w, web, "# TYPE g gauge\ng 1\n");
+    world_scrape(&w, w.web, "# TYPE g gauge\ng 1\n");
     assert_str_c(buf_view(&w.c.lanes[1]->place), "/x/c1/undefined/undefined/{Other}|web");
     scope_unref(w.scopes, s);
 }
@@ -341,11 +327,11 @@ static void places_that_are_named_no_more_go(void **state)
     char page[200];
 
     (void)state;
-    start();
+    world_start_web(&w);
     for (int i = 0; i < 100; i++) {
         int next = i < 99 ? i + 1 : i;
         snprintf(page, sizeof(page), "# TYPE c counter\nc{job=\"j%d\"} %d\nc{job=\"j%d\"} %d\n", i, i, next + 1000, i);
-        world_scrape(&w, web, page);
+        world_scrape(&w, w.web, page);
     }
     struct emf_form *f = w.e->forms;
     assert_in_range(f->n_targets, 3, 30);
@@ -356,7 +342,7 @@ static void places_that_are_named_no_more_go(void **state)
     for (int i = 0; i < 20; i++) { /* those that stay are told as before, whatever went */
         snprintf(page, sizeof(page), "# TYPE c counter\nc{job=\"j99\"} %d\nc{job=\"j1099\"} %d\n", 200 + i,
                  300 + 2 * i);
-        world_scrape(&w, web, page);
+        world_scrape(&w, w.web, page);
     }
     assert_in_range(f->n_targets, 3, 4); /* the layout before is kept */
     bool one = false, other = false;
@@ -376,8 +362,8 @@ static void version_1_units_and_resolution(void **state)
     w.emf.units = &unit;
     w.emf.n_units = 1;
     world_declare(&w, "job", "web", "job", "^[ab]$");
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na 1.5\n# TYPE b gauge\nb 2\n# TYPE c gauge\nc{x=\"1\"} 1e-7\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1.5\n# TYPE b gauge\nb 2\n# TYPE c gauge\nc{x=\"1\"} 1e-7\n");
     assert_has(
         "{\"Version\":\"1\",\"_aws\":{\"CloudWatchMetrics\":[{" CF "[[\"job\"]],\"Metrics\":[{\"Name\":\"a\","
         "\"Unit\":\"Bytes\",\"StorageResolution\":1},{\"Name\":\"b\",\"StorageResolution\":1}]}],\"Timestamp\":" TS0
@@ -391,8 +377,8 @@ static void extraction_can_be_disabled(void **state)
     (void)state;
     w.emf.no_directives = true;
     world_declare(&w, "job", "web", "job", "^a$");
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na 1\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1\n");
     assert_has_not("CloudWatchMetrics");
     assert_has("\"a\":1}");
 }
@@ -401,8 +387,8 @@ static void a_directive_names_only_what_is_there(void **state)
 {
     (void)state;
     world_declare(&w, "job", "web", "job", "^[abc]$");
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na NaN\n# TYPE b gauge\nb 2\n# TYPE c gauge\nc{x=\"1\"} +Inf\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na NaN\n# TYPE b gauge\nb 2\n# TYPE c gauge\nc{x=\"1\"} +Inf\n");
     assert_int_equal(lines(0), 1);
     assert_has("\"Metrics\":[{\"Name\":\"b\"}]}],");
     assert_has("\"prom_metric_type\":\"gauge\",\"b\":2}");
@@ -416,12 +402,12 @@ static void equal_scopes_share_a_layout(void **state)
 
     (void)state;
     world_declare(&w, "job", "^db$", "job", "^a$");
-    start();
+    world_start_web(&w);
     two = world_scope(&w, "job=cache");
     other = world_scope(&w, "job=web,more=1");
     declared = world_scope(&w, "job=db");
-    world_scrape(&w, web, page);
-    world_scrape(&w, web, page);
+    world_scrape(&w, w.web, page);
+    world_scrape(&w, w.web, page);
     assert_int_equal(w.e->n_layouts, 1);
     world_scrape(&w, two, page); /* the declaration matches there no more than here */
     assert_int_equal(w.e->n_layouts, 1);
@@ -443,7 +429,7 @@ static void and_so_do_a_hundred_instances(void **state)
     world_declare(&w, "instance", "^10[.]", "job", "^a$");
     world_declare(&w, "job,instance", "^web;10[.]", "instance,job", "^a$ ^c$");
     world_declare(&w, "job", "^web$", "job", "^c$");
-    start();
+    world_start_web(&w);
     for (int i = 0; i < 100; i++) {
         snprintf(text, sizeof(text), "job=web,instance=10.0.0.%d", i);
         scopes[i] = world_scope(&w, text);
@@ -471,7 +457,7 @@ static void unless_a_metric_mixes_what_is_read(void **state)
     (void)state;
     world_declare(&w, "job,instance", "^db;1$", "job", "^a$");
     w.emf.log_stream = STR("one");
-    start();
+    world_start_web(&w);
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < COUNT_OF(cases); i++) {
             struct scope *s = world_scope(&w, cases[i].scope);
@@ -489,13 +475,13 @@ static void layouts_of_changing_pages_go(void **state)
     AUTO_BUF page = {0};
 
     (void)state;
-    start();
+    world_start_web(&w);
     for (int i = 0; i < 200; i++) {
         buf_clear(&page);
         buf_c(&page, "# TYPE a gauge\n");
         for (int k = 0; k < 1000; k++)
             buf_printf(&page, "a{x=\"%d\"} 1\n", k + (k == 500 ? i + 1000 : 0));
-        world_scrape(&w, web, page.p);
+        world_scrape(&w, w.web, page.p);
         assert_int_equal(lines(0), 1000);
     }
     assert_true(w.e->n_layouts < 40);
@@ -504,10 +490,10 @@ static void layouts_of_changing_pages_go(void **state)
 static void a_swept_number_may_be_another_metric(void **state)
 {
     (void)state;
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na 1\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1\n");
     intern_sweep(w.intern);
-    world_scrape(&w, web, "# TYPE b gauge\nb 1\n");
+    world_scrape(&w, w.web, "# TYPE b gauge\nb 1\n");
     assert_has("\"b\":1}");
     assert_has_not("\"a\"");
     assert_int_equal(w.e->n_layouts, 1);
@@ -519,21 +505,21 @@ static void stale_markers_are_dropped(void **state)
     char text[100];
 
     (void)state;
-    start();
+    world_start_web(&w);
     snprintf(text, sizeof(text), page, 5);
-    world_scrape(&w, web, text);
+    world_scrape(&w, w.web, text);
     world_begin(&w);
     world_parse(&w, str_c(text));
     for (uint32_t i = 0; i < w.n; i++)
         w.samples[i].value = sample_from_bits(SAMPLE_STALE_BITS);
     w.n_blocks = 0;
     world_report(&w);
-    world_deliver(&w, web);
+    world_deliver(&w, w.web);
     assert_int_equal(lines(0), 0);
     assert_int_equal(world_dropped(&w, DROP_NOT_FINITE), 2);
     assert_int_equal(world_dropped(&w, DROP_TYPE), 3);
     snprintf(text, sizeof(text), page, 8);
-    world_scrape(&w, web, text); /* one failed scrape costs nothing */
+    world_scrape(&w, w.web, text); /* one failed scrape costs nothing */
     assert_has("\"c\":3}");
     assert_int_equal(w.c.folds.v[0]->last_ms, w.ts_ms - w.interval_ms);
 }
@@ -541,15 +527,15 @@ static void stale_markers_are_dropped(void **state)
 static void a_lane_that_cannot_be_opened_loses(void **state)
 {
     (void)state;
-    start();
+    world_start_web(&w);
     w.c.closed = true;
-    world_scrape(&w, web, "# TYPE a gauge\na 1\n# TYPE c counter\nc 1\n");
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1\n# TYPE c counter\nc 1\n");
     assert_int_equal(w.c.lost, 2);
     w.c.closed = false;
-    world_scrape(&w, web, "# TYPE a gauge\na 1\n# TYPE c counter\nc 1\n");
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1\n# TYPE c counter\nc 1\n");
     assert_int_equal(w.c.lost, 2);
     assert_has("\"a\":1}");
-    world_scrape(&w, web, "# TYPE a gauge\na 1\n# TYPE c counter\nc 3\n");
+    world_scrape(&w, w.web, "# TYPE a gauge\na 1\n# TYPE c counter\nc 3\n");
     assert_has("\"c\":2}");
 }
 
@@ -559,21 +545,21 @@ static void an_update_keeps_what_counters_were(void **state)
     struct plan_cloudwatch config;
 
     (void)state;
-    start();
-    world_scrape(&w, web, "# TYPE c counter\nc 1\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE c counter\nc 1\n");
     changed = w.emf;
     changed.cluster_name = STR("c2");
     changed.shape_hash = 7;
     config = w.config;
     config.emf = &changed;
     emf_update(w.e, NULL, &config);
-    world_scrape(&w, web, "# TYPE c counter\nc 4\n");
+    world_scrape(&w, w.web, "# TYPE c counter\nc 4\n");
     assert_has("\"ClusterName\":\"c2\"");
     assert_has("\"c\":3}");
     config.emf = &changed;
     emf_update(w.e, NULL, &config);
     assert_int_equal(w.e->n_layouts, 1); /* nothing changed: they stay */
-    world_scrape(&w, web, "# TYPE c counter\nc 6\n");
+    world_scrape(&w, w.web, "# TYPE c counter\nc 6\n");
     assert_has("\"c\":2}");
     emf_update(w.e, NULL, &w.config);
 }
@@ -583,8 +569,8 @@ static void metrics_beyond_the_limit_go_to_the_log_alone(void **state)
     (void)state;
     w.emf.max_metrics = 2;
     world_declare(&w, "job", "web", "x", "^a$");
-    start();
-    world_scrape(&w, web, "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 1\na{x=\"3\"} 1\n");
+    world_start_web(&w);
+    world_scrape(&w, w.web, "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 1\na{x=\"3\"} 1\n");
     assert_int_equal(lines(0), 3);
     struct str rest = world_text(&w, 0), line;
     for (int i = 0; i < 3; i++) {
@@ -604,11 +590,11 @@ static void untyped_can_be_gauges(void **state)
 {
     (void)state;
     w.emf.untyped_as_gauge = true;
-    start();
+    world_start_web(&w);
     world_begin(&w);
     world_parse(&w, STR("# TYPE u untyped\nu 1\nv 2\nv_created 3\n"));
     world_report(&w);
-    world_deliver(&w, web);
+    world_deliver(&w, w.web);
     assert_has("\"prom_metric_type\":\"gauge\",\"u\":1,\"v\":2}");
     assert_int_equal(world_dropped(&w, DROP_TYPE), 4);
 }
@@ -616,7 +602,7 @@ static void untyped_can_be_gauges(void **state)
 static void of_two_equal_series_the_last_is_told(void **state)
 {
     (void)state;
-    start();
+    world_start_web(&w);
     for (int i = 1; i <= 2; i++) {
         world_begin(&w);
         world_parse(&w, STR("# TYPE a gauge\n# TYPE c counter\n"));
@@ -624,7 +610,7 @@ static void of_two_equal_series_the_last_is_told(void **state)
         world_add(&w, world_metric(&w, "c{x=\"1\"}", "__name__=c"), i);
         world_add(&w, world_metric(&w, "a{x=\"2\"}", "__name__=a"), 2);
         world_add(&w, world_metric(&w, "c{x=\"2\"}", "__name__=c"), i * 10);
-        world_deliver(&w, web);
+        world_deliver(&w, w.web);
     }
     assert_has("\"prom_metric_type\":\"gauge\",\"a\":2}");
     assert_has("\"prom_metric_type\":\"counter\",\"c\":10}");

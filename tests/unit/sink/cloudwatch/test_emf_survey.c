@@ -10,7 +10,6 @@ static const char page[] = "# TYPE http_requests_total counter\n"
                            "# TYPE jvm_threads_current gauge\njvm_threads_current 9\n";
 
 static struct world w;
-static struct scope *web;
 static struct emf_survey *survey;
 static struct emf_survey_report r;
 
@@ -18,7 +17,7 @@ static int setup(void **state)
 {
     (void)state;
     world_open(&w);
-    web = world_scope(&w, "job=web,instance=a:1,odd=\xc3\xa9");
+    w.web = world_scope(&w, "job=web,instance=a:1,odd=\xc3\xa9");
     survey = NULL;
     return 0;
 }
@@ -27,7 +26,6 @@ static int teardown(void **state)
 {
     (void)state;
     emf_survey_free(survey);
-    scope_unref(w.scopes, web);
     world_close(&w);
     return 0;
 }
@@ -42,8 +40,6 @@ static void declare(const char *source_labels, const char *matcher, const char *
 
 static void scrape_as(struct scope *scope, const char *text)
 {
-    struct intern_view view;
-
     if (!survey) {
         w.config.emf = &w.emf;
         survey = emf_survey_new(&(struct emf_survey_options){
@@ -52,18 +48,13 @@ static void scrape_as(struct scope *scope, const char *text)
     world_begin(&w);
     world_parse(&w, str_c(text));
     world_report(&w);
-    view = intern_view(w.intern);
-    struct batch_run run = {.scope = scope, .n = (uint32_t)w.n, .n_blocks = (uint32_t)w.n_blocks};
-    struct batch b = {.ts_ms = w.ts_ms, .interval_ms = w.interval_ms, .metrics = &view, .samples = w.samples,
-                      .n_samples = (uint32_t)w.n, .sides = w.sides, .n_sides = (uint32_t)w.n_sides,
-                      .blocks = w.blocks, .n_blocks = (uint32_t)w.n_blocks, .runs = &run, .n_runs = 1};
-    emf_survey_batches(survey)->append(emf_survey_batches(survey), &b, NULL, NULL);
+    world_append(&w, scope, emf_survey_batches(survey));
     emf_survey_report(survey, &w.arena, &r);
 }
 
 static void scrape(const char *text)
 {
-    scrape_as(web, text);
+    scrape_as(w.web, text);
 }
 
 static void a_declaration_is_counted(void **state)
@@ -196,8 +187,8 @@ static void bytes_are_those_of_the_events(void **state)
     declare("job", "^web$", "ClusterName,job|code", "^http_");
     scrape(page);
     world_start(&w);
-    world_scrape(&w, web, zero);
-    world_scrape(&w, web, page);
+    world_scrape(&w, w.web, zero);
+    world_scrape(&w, w.web, page);
     struct str text = world_text(&w, 0);
     for (size_t i = 0; i < text.n; i++)
         lines += text.p[i] == '\n';
