@@ -1,7 +1,7 @@
 /* lanes_int: where encoders hand in what they made: records of a place. Private to sink/cloudwatch/.
  *
- * Each place has a lane of its own as long as one of the SPOOL_LANES is free, the one that its hash names by preference;
- * after that places share by hash. A request holds records of one place only.
+ * Each place has a lane of its own as long as one of the SPOOL_LANES is free, by preference the one that its hash
+ * names; after that places share by hash. A request holds records of one place only.
  */
 #ifndef SINK_CLOUDWATCH_LANES_INT_H
 #define SINK_CLOUDWATCH_LANES_INT_H
