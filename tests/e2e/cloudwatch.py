@@ -3,12 +3,8 @@
 import json
 import os
 import re
-import signal
-import subprocess
-import urllib.error
-import urllib.request
 
-from agent import BINARY, PATIENCE_S, until
+from agent import BINARY, Program, until
 from aws import REGION, environment
 
 
@@ -16,54 +12,30 @@ def agent_json(discovery, **agent):
     return {"agent": agent, "logs": {"metrics_collected": {"prometheus": {"ecs_service_discovery": discovery}}}}
 
 
-class CloudWatchAgent:
+def with_keys(url, keys, **variables):
+    """The environment of an agent that has these keys, tries once, and finds its AWS at the URL."""
+    return environment(
+        AWS_ACCESS_KEY_ID=keys[0], AWS_SECRET_ACCESS_KEY=keys[1], AWS_ENDPOINT_URL=url, AWS_MAX_ATTEMPTS="1", **variables
+    )
+
+
+class CloudWatchAgent(Program):
     """Writes its result file in `directory`; the JSON comes by CW_CONFIG_CONTENT unless a path is given."""
 
     def __init__(self, directory, discovery, url, keys, *flags, config=None, **variables):
-        self.directory = str(directory)
-        os.makedirs(self.directory, exist_ok=True)
+        super().__init__(directory, with_keys(url, keys, **variables))
         self.result = os.path.join(self.directory, "targets.yaml")
-        self.log_path = os.path.join(self.directory, "log")
         discovery = {"sd_frequency": "1s", "sd_result_file": self.result, "sd_cluster_region": REGION, **discovery}
-        self.env = environment(
-            AWS_ACCESS_KEY_ID=keys[0], AWS_SECRET_ACCESS_KEY=keys[1], AWS_ENDPOINT_URL=url, AWS_MAX_ATTEMPTS="1", **variables
-        )
         listen = [] if any("listen-address" in f for f in flags) else ["--web.listen-address=127.0.0.1:0"]
         self.flags = listen + [f"--spool.path={self.directory}/s"] + list(flags)
         if config:
             self.flags.append(f"--config={config}")
         else:
             self.env["CW_CONFIG_CONTENT"] = json.dumps(agent_json(discovery))
-        self.process = None
 
-    def start(self, wait=True):
-        with open(self.log_path, "wb") as log:
-            command = [BINARY, "cloudwatch-agent", *self.flags]
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, env=self.env, cwd=self.directory)
-        if wait:
-            self.port = until(self._port, f"leadline listens\n{self.log()}")
-        return self
-
-    def _port(self):
-        found = re.search(r'msg="Listening on".* port=(\d+)', self.log())
-        if not found and self.process.poll() is not None:
-            raise AssertionError(f"leadline ended with {self.process.returncode}:\n{self.log()}")
-        return found and (int(found.group(1)) or "none: a socket")
-
-    def log(self):
-        with open(self.log_path, errors="replace") as f:
-            return f.read()
-
-    def get(self, path):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as e:
-            return e.code, e.read().decode()
-
-    def metrics(self):
-        lines = [l for l in self.get("/metrics")[1].splitlines() if l and not l.startswith("#")]
-        return {name: float(value) for name, value in (l.rsplit(" ", 1) for l in lines)}
+    @property
+    def command(self):
+        return [BINARY, "cloudwatch-agent", *self.flags]
 
     def calls(self):
         """{operation: how often AWS was asked}"""
@@ -103,13 +75,3 @@ class CloudWatchAgent:
                 key, value = line[4:].split(": ", 1)
                 labels[scalar(key)] = scalar(value)
         return out
-
-    def stop(self, signum=signal.SIGTERM):
-        if self.process.poll() is None:
-            self.process.send_signal(signum)
-        return self.process.wait(PATIENCE_S)
-
-    def kill(self):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import pytest
 
-from agent import BINARY, PATIENCE_S, Agent, until
+from agent import BINARY, PATIENCE_S, until
 from aws import KEY, REGION, Emulator, Task, environment
 from cloudwatch import CloudWatchAgent
 from cloudwatch_limits import CheckingProxy
@@ -94,9 +94,6 @@ def prometheus_yaml(targets, interval="1s", job="test", **scrape):
 class ReportingAgent(CloudWatchAgent):
     """With its JSON in CW_CONFIG_CONTENT, the Prometheus file in PROMETHEUS_CONFIG_CONTENT, and a spool that outlives a kill."""
 
-    ledger = Agent.ledger
-    balanced = Agent.balanced
-
     def __init__(self, directory, config, prometheus, url, metadata, *flags, **variables):
         self.data = os.path.join(str(directory), "s")
         variables = {"RUN_IN_CONTAINER": "True", "LEADLINE_STOP_TIMEOUT": "10s", **metadata, **variables}
@@ -106,11 +103,8 @@ class ReportingAgent(CloudWatchAgent):
         self.env["CW_CONFIG_CONTENT"] = config if isinstance(config, str) else json.dumps(config)
         if prometheus is not None:
             self.env["PROMETHEUS_CONFIG_CONTENT"] = prometheus
-        self.starts = 0
 
     def start(self, wait=True):
-        self.starts += 1
-        self.log_path = os.path.join(self.directory, f"log-{self.starts}")
         super().start(wait)
         if wait:
             self.get("/-/healthy")  # the listener for pages is the first of all: when it answers, the others are there

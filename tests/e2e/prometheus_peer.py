@@ -9,7 +9,6 @@ import gzip
 import multiprocessing
 import os
 import re
-import subprocess
 import threading
 import time
 
@@ -29,31 +28,16 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 class Prometheus(Agent):
     """The newest Prometheus. A machine without it fails the test: `make deps` builds it."""
 
+    words = [PROMETHEUS, "--agent"]
+
     def start(self, wait=True):
         assert os.access(PROMETHEUS, os.X_OK), f"no Prometheus at {PROMETHEUS}: run tools/deps all"
-        self.starts += 1
-        command = [
-            PROMETHEUS,
-            "--agent",
-            f"--config.file={self.config_path}",
-            "--web.listen-address=127.0.0.1:0",
-            "--web.enable-lifecycle",
-            "--scrape.discovery-reload-interval=1s",
-            *self.flags,
-        ]
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, env=self.env, cwd=self.directory)
-        if wait:
-            until(self._listening, "Prometheus listens")
-        return self
+        return super().start(wait)
 
-    def _listening(self):
+    def _listens(self):
         found = re.search(r'msg="Listening on" .*address=127\.0\.0\.1:(\d+)', self.log())
-        if found:
-            self.port = int(found.group(1))
-            return self.get("/-/ready")[0] == 200  # it answers 503 to everything before that
-        assert self.process.poll() is None, self.log()
-        return False
+        self.port = int(found.group(1)) if found else None
+        return found and self.get("/-/ready")[0] == 200  # it answers 503 to everything before that
 
 
 class Answer:

@@ -2,12 +2,11 @@
 
 import json
 import re
-import subprocess
 import urllib.parse
 
 import pytest
 
-from agent import until
+from agent import BINARY, until
 from fixtures import config
 from prometheus_peer import Prometheus
 
@@ -229,7 +228,8 @@ def test_without_agent_mode_queries_are_answered_with_the_reason(make_agent, mak
     spool = tmp_path / "volume"
     agent = make_agent(config([make_target(PAGE).address], receiver.url), f"--storage.tsdb.path={spool}",
                        "--storage.tsdb.retention.time=15d", "--query.timeout=1m", data=False, start=False)
-    start_as_server(agent)
+    agent.words = [BINARY, "prometheus"]
+    agent.start()
     status, text = agent.get("/api/v1/query?query=up")
     assert status == 422 and "keeps no samples" in json.loads(text)["error"]
     until(lambda: receiver.find("b"), "samples are delivered")
@@ -238,16 +238,6 @@ def test_without_agent_mode_queries_are_answered_with_the_reason(make_agent, mak
     assert 'flag=storage.tsdb.path' not in agent.log()
     assert agent.api("features")["prometheus"]["server_mode"] is True
     assert agent.stop() == 0
-
-
-def start_as_server(agent):
-    """As Agent.start, without --agent."""
-    agent.starts += 1
-    command = [agent.binary, "prometheus", f"--config.file={agent.config_path}", "--web.listen-address=127.0.0.1:0",
-               "--scrape.discovery-reload-interval=1s", *agent.flags]
-    with open(agent.log_path, "wb") as log:
-        agent.process = subprocess.Popen(command, stderr=log, stdout=log, env=agent.env, cwd=agent.directory)
-    until(agent._listening, "leadline listens")
 
 
 def test_a_changed_included_file_is_read_again(make_agent, make_target, receiver, tmp_path):

@@ -1,11 +1,9 @@
 """Targets from AWS Cloud Map, from an emulated AWS: `cloudmap_sd_configs`, and the cloudmap-sd sidecar in both of its modes,
 read by leadline and by the newest Prometheus. Every call fails in every way, and no target is lost."""
 
-import http.client
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import time
@@ -14,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from agent import BINARY, until
+from agent import BINARY, get_over_socket, until
 from aws import REGION, Emulator, environment, free_port
 from fault_proxy import JSON, FaultHandler, FaultProxy
 from fixtures import addresses, discovered, discovering
@@ -287,12 +285,7 @@ class Sidecar:
         return sorted(t["targets"][0] for t in json.loads(text)) if text else None
 
     def over_socket(self, path, name="cloudmap-sd.sock"):
-        connection = http.client.HTTPConnection("localhost", timeout=10)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self.path(name))
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        return get_over_socket(self.path(name), path)
 
     def stop(self):
         if self.process.poll() is None:

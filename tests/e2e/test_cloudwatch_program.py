@@ -1,7 +1,6 @@
 """`leadline cloudwatch-agent` as a whole: from the agent's JSON and the Prometheus file to events in CloudWatch Logs, data in
 CloudWatch and samples in AMP, on an emulated AWS; how it starts, reloads, stops and is watched."""
 
-import http.client
 import json
 import os
 import re
@@ -12,8 +11,9 @@ import time
 
 import pytest
 
-from agent import BINARY, PATIENCE_S, ledger_of, until
-from aws import REGION, Emulator, environment
+from agent import BINARY, PATIENCE_S, Program, get_over_socket, ledger_of, until
+from aws import REGION, Emulator
+from cloudwatch import with_keys
 from peers import Listener, Receiver
 
 JOBS = """
@@ -43,32 +43,20 @@ def emulator(tmp_path_factory):
     e.close()
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=30)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
-        self.sock.connect(self.path)
-
-
-class Program:
-    """Its spool is in `directory`; pages are asked on the socket there."""
+class SocketAgent(Program):
+    """Its JSON, its Prometheus file and its spool are in `directory`; pages are asked on the socket in the spool."""
 
     def __init__(self, directory, agent, jobs, url, keys, *flags, name=None, **variables):
-        self.directory = str(directory)
-        os.makedirs(self.directory, exist_ok=True)
+        super().__init__(directory, with_keys(url, keys, **variables))
         self.spool = os.path.join(self.directory, "s")
         self.json, self.yaml = os.path.join(self.directory, "agent.json"), os.path.join(self.directory, "prometheus.yaml")
         self.flags = [f"--config={self.json}", f"--spool.path={self.spool}", *flags]
-        self.env = environment(
-            AWS_ACCESS_KEY_ID=keys[0], AWS_SECRET_ACCESS_KEY=keys[1], AWS_ENDPOINT_URL=url, AWS_MAX_ATTEMPTS="1", **variables
-        )
-        self.starts, self.process = 0, None
         self.name = name or [BINARY, "cloudwatch-agent"]
         self.configure(agent, jobs)
+
+    @property
+    def command(self):
+        return [*self.name, *self.flags]
 
     def configure(self, agent, jobs=None):
         with open(self.json, "w") as f:
@@ -77,64 +65,8 @@ class Program:
             with open(self.yaml, "w") as f:
                 f.write(jobs)
 
-    @property
-    def log_path(self):
-        return os.path.join(self.directory, f"log-{self.starts}")
-
-    def log(self):
-        with open(self.log_path, errors="replace") as f:
-            return f.read()
-
-    def start(self, wait=True):
-        self.starts += 1
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen([*self.name, *self.flags], stderr=log, stdout=log, env=self.env, cwd=self.directory)
-        if wait:
-            until(self._listening, "leadline listens")
-        return self
-
-    def _listening(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"leadline ended with {self.process.returncode}:\n{self.log()}")
-        return 'msg="Listening on"' in self.log()
-
     def get(self, path):
-        connection = UnixConnection(os.path.join(self.spool, "web.sock"))
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer.status, text
-
-    def metrics(self):
-        lines = [l for l in self.get("/metrics")[1].splitlines() if l and not l.startswith("#")]
-        names = [l.rsplit(" ", 1)[0] for l in lines]
-        assert len(names) == len(set(names)), [n for n in names if names.count(n) > 1]
-        return {name: float(value) for name, value in (l.rsplit(" ", 1) for l in lines)}
-
-    def ledger(self, sink="logs"):
-        """{read, delivered, waiting, dropped: {reason: n}}; it must balance."""
-        found = {"dropped": {}}
-        for name, value in self.metrics().items():
-            if f'remote_name="{sink}"' not in name:
-                continue
-            term = re.match(r"leadline_samples_(read|delivered|waiting|dropped)", name)
-            if term and term[1] == "dropped" and value:
-                found["dropped"][re.search('reason="([^"]*)"', name)[1]] = int(value)
-            elif term and term[1] != "dropped":
-                found[term[1]] = int(value)
-        assert found["read"] == found["delivered"] + found["waiting"] + sum(found["dropped"].values()), found
-        return found
-
-    def stop(self, signum=signal.SIGTERM):
-        if self.process.poll() is None:
-            self.process.send_signal(signum)
-        return self.process.wait(PATIENCE_S)
-
-    def kill(self):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        return get_over_socket(os.path.join(self.spool, "web.sock"), path)
 
 
 @pytest.fixture
@@ -143,7 +75,7 @@ def make_program(tmp_path, emulator):
 
     def make(agent, jobs, *flags, start=True, **options):
         directory = tmp_path / f"p{len(made)}"
-        made.append(Program(directory, agent, jobs, options.pop("url", emulator.url), emulator.keys, *flags, **options))
+        made.append(SocketAgent(directory, agent, jobs, options.pop("url", emulator.url), emulator.keys, *flags, **options))
         return made[-1].start() if start else made[-1]
 
     yield make
@@ -220,11 +152,11 @@ def test_two_pipelines_of_one_job(make_program, make_target, emulator):
         }
     }
     p = make_program(agent("two", **sections), static(target))
-    until(lambda: p.ledger("amp")["waiting"] > 0 and p.ledger("logs")["delivered"] > 0, "both pipelines")
+    until(lambda: p.balanced("amp")["waiting"] > 0 and p.balanced("logs")["delivered"] > 0, "both pipelines")
     metrics = p.metrics()
     assert metrics['leadline_targets{scrape_job="app",health="up"}'] == 1
     assert metrics['leadline_targets{scrape_job="app",pipeline="1",health="up"}'] == 1
-    amp, logs = p.ledger("amp"), p.ledger("logs")
+    amp, logs = p.balanced("amp"), p.balanced("logs")
     assert amp["dropped"] == {} and logs["dropped"]["type"] > 0
     status, page = p.get("/")
     assert status == 200 and "to amp" in page and "to logs" in page and "CloudWatch Logs" in page
@@ -381,7 +313,7 @@ def open_ports(process):
 def test_no_port_unless_asked(make_program, make_target, emulator):
     target = make_target(PAGE)
     p = make_program(agent("quiet"), static(target))
-    until(lambda: p.ledger()["delivered"] > 0, "a delivery")
+    until(lambda: p.balanced("logs")["delivered"] > 0, "a delivery")
     assert open_ports(p.process) == []
     assert os.stat(os.path.join(p.spool, "web.sock")).st_mode & 0o777 == 0o600
     assert p.stop() == 0
@@ -398,10 +330,10 @@ def healthcheck(*flags):
 def test_healthy_while_the_destination_is_down(make_program, make_target):
     target = make_target(PAGE)
     p = make_program(agent("down"), static(target), url="http://127.0.0.1:9")
-    until(lambda: "sent again" in p.log() and p.ledger()["waiting"] > 0, "it fails")
+    until(lambda: "sent again" in p.log() and p.balanced("logs")["waiting"] > 0, "it fails")
     assert healthcheck(f"--spool.path={p.spool}") == 0
     assert healthcheck("--program=cloudwatch-agent", f"--spool.path={p.spool}") == 0
-    waiting = p.ledger()["waiting"]
+    waiting = p.balanced("logs")["waiting"]
     assert p.stop() == 0
     assert healthcheck(f"--spool.path={p.spool}") == 1
     status, sums, text = ledger_of(p.spool)
@@ -474,17 +406,17 @@ def test_listeners_follow_a_reload(make_program, emulator):
     until(lambda: re.search('msg="destination removed".* waiting_samples=1', p.log()), "its value waits")
     p.configure(pushed(second, emf))
     p.process.send_signal(signal.SIGHUP)
-    until(lambda: p.ledger("metrics")["delivered"] == 1, "and is delivered when the destination is back")
+    until(lambda: p.balanced("metrics")["delivered"] == 1, "and is delivered when the destination is back")
     assert p.stop() == 0
 
 
 def test_after_kill_9_it_starts_where_it_was(make_program, make_target, emulator):
     target = make_target(PAGE)
     p = make_program(agent("killed"), static(target))
-    until(lambda: p.ledger()["delivered"] > 0, "a delivery")
+    until(lambda: p.balanced("logs")["delivered"] > 0, "a delivery")
     p.kill()
     before = ledger_of(p.spool)[1]
     p.start()
-    until(lambda: p.ledger()["read"] > before["read"], "it goes on")
-    assert p.ledger()["dropped"].get("no_baseline", 0) == 1  # of the very first scrape
+    until(lambda: p.balanced("logs")["read"] > before["read"], "it goes on")
+    assert p.balanced("logs")["dropped"].get("no_baseline", 0) == 1  # of the very first scrape
     assert p.stop() == 0
