@@ -140,3 +140,14 @@ bool str_is_utf8(struct str s)
     }
     return true;
 }
+
+size_t str_put_utf8(char out[4], uint32_t rune)
+{
+    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t n = rune < 0x80 ? 1 : rune < 0x800 ? 2 : rune < 0x10000 ? 3 : 4;
+
+    for (size_t i = n; i-- > 1; rune >>= 6)
+        out[i] = (char)(0x80 | (rune & 0x3f));
+    out[0] = (char)(leads[n] | rune);
+    return n;
+}

@@ -58,5 +58,6 @@ struct str str_trim(struct str s);                 /* ASCII white space, both en
 struct str str_dup(struct arena *a, struct str s); /* also NUL-terminates the copy, beyond n */
 char *str_to_c(struct str s);                      /* malloc'd, NUL-terminated; the caller frees */
 bool str_is_utf8(struct str s); /* as Go's utf8.Valid: no surrogates, no overlong forms, up to U+10FFFF */
+size_t str_put_utf8(char out[4], uint32_t rune); /* how many bytes it has; up to U+10FFFF */
 
 #endif

@@ -129,30 +129,11 @@ static unsigned hex4(const char *p)
     return v;
 }
 
-static void put_utf8(struct buf *out, unsigned c)
-{
-    if (c < 0x80) {
-        buf_char(out, (char)c);
-        return;
-    }
-    if (c < 0x800) {
-        buf_char(out, (char)(0xc0 | c >> 6));
-    } else {
-        if (c < 0x10000) {
-            buf_char(out, (char)(0xe0 | c >> 12));
-        } else {
-            buf_char(out, (char)(0xf0 | c >> 18));
-            buf_char(out, (char)(0x80 | (c >> 12 & 63)));
-        }
-        buf_char(out, (char)(0x80 | (c >> 6 & 63)));
-    }
-    buf_char(out, (char)(0x80 | (c & 63)));
-}
-
 /* raw has passed skip_string: every escape is whole. */
 static void unescape(struct str raw, struct buf *out)
 {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    char text[4];
 
     for (size_t i = 0; i < raw.n; i++) {
         if (raw.p[i] != '\\') {
@@ -174,7 +155,7 @@ static void unescape(struct str raw, struct buf *out)
             v = pair ? 0x10000 + ((v - 0xd800) << 10) + (low - 0xdc00) : 0xfffd;
             i += pair ? 6 : 0;
         }
-        put_utf8(out, v);
+        buf_append(out, text, str_put_utf8(text, v));
     }
 }
 

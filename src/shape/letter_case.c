@@ -38,22 +38,9 @@ static uint32_t convert(uint32_t rune, const struct letter_run *runs, size_t n)
 
 static void put_rune(struct buf *out, uint32_t r)
 {
-    if (r < 0x80) {
-        buf_char(out, (char)r);
-        return;
-    }
-    if (r < 0x800) {
-        buf_char(out, (char)(0xc0 | r >> 6));
-    } else {
-        if (r < 0x10000) {
-            buf_char(out, (char)(0xe0 | r >> 12));
-        } else {
-            buf_char(out, (char)(0xf0 | r >> 18));
-            buf_char(out, (char)(0x80 | (r >> 12 & 0x3f)));
-        }
-        buf_char(out, (char)(0x80 | (r >> 6 & 0x3f)));
-    }
-    buf_char(out, (char)(0x80 | (r & 0x3f)));
+    char text[4];
+
+    buf_append(out, text, str_put_utf8(text, r));
 }
 
 /* `from` is the first letter of the alphabet to be changed: 'A' or 'a'. */

@@ -127,22 +127,7 @@ static int hex4(const unsigned char *p, const unsigned char *end)
 
 static char *put_utf8(char *q, unsigned c)
 {
-    if (c < 0x80) {
-        *q++ = (char)c;
-    } else if (c < 0x800) {
-        *q++ = (char)(0xc0 | c >> 6);
-        *q++ = (char)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        *q++ = (char)(0xe0 | c >> 12);
-        *q++ = (char)(0x80 | (c >> 6 & 63));
-        *q++ = (char)(0x80 | (c & 63));
-    } else {
-        *q++ = (char)(0xf0 | c >> 18);
-        *q++ = (char)(0x80 | (c >> 12 & 63));
-        *q++ = (char)(0x80 | (c >> 6 & 63));
-        *q++ = (char)(0x80 | (c & 63));
-    }
-    return q;
+    return q + str_put_utf8(q, c);
 }
 
 /* Length of the well-formed character at p, or 0. */

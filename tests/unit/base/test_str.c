@@ -1,6 +1,8 @@
 /* Views: comparing, cutting, trimming, and which bytes are UTF-8. */
 #include "unit.h"
 
+#include "base/mem.h"
+
 static void comparing(void **state)
 {
     (void)state;
@@ -80,12 +82,40 @@ static void utf8(void **state)
     }
 }
 
+static void characters_become_utf8(void **state)
+{
+    static const struct {
+        uint32_t rune;
+        const char *text;
+    } cases[] = {
+        {0x41, "A"},
+        {0x7f, "\x7f"},
+        {0x80, "\xc2\x80"},
+        {0x7ff, "\xdf\xbf"},
+        {0x800, "\xe0\xa0\x80"},
+        {0xfffd, "\xef\xbf\xbd"},
+        {0xffff, "\xef\xbf\xbf"},
+        {0x10000, "\xf0\x90\x80\x80"},
+        {0x10ffff, "\xf4\x8f\xbf\xbf"},
+    };
+    char text[5];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        size_t n = str_put_utf8(text, cases[i].rune);
+        text[n] = '\0';
+        assert_int_equal(n, strlen(cases[i].text));
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comparing),
         cmocka_unit_test(cutting),
         cmocka_unit_test(utf8),
+        cmocka_unit_test(characters_become_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
