@@ -105,7 +105,7 @@ static void test_positions(void **state)
 
 static void test_hashes(void **state)
 {
-    static const char *const bad[] = {"secret-word", "$2y$10$short", "$1$abc$" HASH,
+    static const char *const bad[] = {"secret-word", "$2y$10$short", ("$1$abc$" HASH),
                                       "$2y$99$PYpgxOqScY.WFTIMp4XEVuc0EVukLflybTurNyX.OC4hHnsbEx3Xa",
                                       "$2y$10$PYpgxOqScY WFTIMp4XEVuc0EVukLflybTurNyX.OC4hHnsbEx3Xa"};
 
