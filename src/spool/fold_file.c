@@ -171,9 +171,9 @@ static uint64_t page_mark(const struct fold_page *p)
 
 static void set_mark(struct fold_page *p, uint64_t mark)
 {
-    atomic_thread_fence(memory_order_release);
+    fold_order();
     __atomic_store_n(&p->mark, mark, __ATOMIC_RELAXED);
-    atomic_thread_fence(memory_order_release);
+    fold_order();
 }
 
 struct fold_page *fold_page_new(struct fold_state *f, uint64_t key, uint32_t lane, uint32_t *number)

@@ -158,10 +158,16 @@ static inline int fold_newest(uint64_t from0, uint64_t from1)
 {
     return fold_version_from(from1) > fold_version_from(from0);
 }
+/* Stores stay in the order of the program. That is enough against a kill, after which every store that was made is in
+ * the page and none that was not; other threads read pages only for what their checks then refuse. */
+static inline void fold_order(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
 static inline void fold_clear_word(uint64_t *from)
 {
     __atomic_store_n(from, 0, __ATOMIC_RELAXED);
-    atomic_thread_fence(memory_order_release);
+    fold_order();
 }
 static inline uint64_t fold_time_word(int64_t ts_ms, uint32_t check)
 {

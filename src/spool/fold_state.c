@@ -75,14 +75,14 @@ static uint64_t entry_from(const struct fold_entry *e)
 static void entry_clear(struct fold_entry *e)
 {
     __atomic_store_n(&e->id, 0, __ATOMIC_RELAXED);
-    atomic_thread_fence(memory_order_release);
+    fold_order();
 }
 
 static void entry_name(struct fold_entry *e, uint64_t id)
 {
-    atomic_thread_fence(memory_order_release);
+    fold_order();
     __atomic_store_n(&e->id, id, __ATOMIC_RELAXED);
-    atomic_thread_fence(memory_order_release);
+    fold_order();
 }
 
 /* to has no id. */
@@ -357,7 +357,7 @@ void fold_state_close(struct fold_state *f)
 static void put_words(uint64_t *time, uint64_t *from, int64_t ts_ms, uint64_t valid_from, uint32_t check)
 {
     *time = fold_time_word(ts_ms, check);
-    atomic_thread_fence(memory_order_release);
+    fold_order();
     __atomic_store_n(from, fold_from_word(valid_from, check), __ATOMIC_RELAXED);
 }
 

@@ -64,7 +64,8 @@ enum err disk_write(struct disk *d, int fd, const void *p, size_t n, uint64_t at
 {
     const char *from = p;
     while (n) {
-        ssize_t put = d->pwrite ? d->pwrite(fd, from, n, (off_t)at) : pwrite(fd, from, n, (off_t)at);
+        ssize_t (*other)(int, const void *, size_t, off_t) = d->pwrite;
+        ssize_t put = other ? other(fd, from, n, (off_t)at) : pwrite(fd, from, n, (off_t)at);
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0) {

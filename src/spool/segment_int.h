@@ -12,7 +12,7 @@ bool segment_parse_name(const char *name, uint64_t *out);
 /* What the file operations count, and where tests make them fail. Of one spool; shared by threads. */
 struct disk {
     _Atomic uint64_t bytes_read;
-    ssize_t (*pwrite)(int fd, const void *p, size_t n, off_t at); /* NULL: the system's */
+    ssize_t (*_Atomic pwrite)(int fd, const void *p, size_t n, off_t at); /* NULL: the system's */
 };
 /* All of it, or ERR_IO with *error set (ENODATA: the file ends before). */
 enum err disk_read(struct disk *d, int fd, void *p, size_t n, uint64_t at, int *error) MUST_USE;

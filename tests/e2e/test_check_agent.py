@@ -10,7 +10,7 @@ import pytest
 from agent import BINARY, until
 from aws import REGION, Emulator, environment
 from peers import Target
-from test_cloudwatch_program import Program
+from test_cloudwatch_program import SocketAgent
 
 PAGE = """# TYPE http_requests_total counter
 http_requests_total{code="200"} 5
@@ -412,7 +412,7 @@ def test_the_program_then_says_the_same(tmp_path):
     assert events == 6
 
     e = Emulator(tmp_path)
-    p = Program(tmp_path / "program", content, None, e.url, ("AKIATEST", "secret"))
+    p = SocketAgent(tmp_path / "program", content, None, e.url, ("AKIATEST", "secret"))
     p.start()
 
     def cycles():
